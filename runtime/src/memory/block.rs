@@ -1,0 +1,296 @@
+//! Blocks: runs of bytes that have one writer or many readers, never both.
+//!
+//! Invariant 1: the blocks of one slab are disjoint (kept by [`Slab::split`], which may be called once).
+//! Invariant 2: `state` counts the guards alive: `WRITING` for one writer, else the number of readers.
+//! A graph orders all declared accesses of a block, so taking a guard never has to wait; a guard that
+//! cannot be had is a mistake in the runtime, and panics instead of racing.
+
+#![allow(unsafe_code, reason = "raw pages become slices here, under the two invariants above")]
+
+use super::Memory;
+use bytemuck::Pod;
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+const LINE: usize = 64;
+/// From this size on, pages come from the system untouched, so that the first writer places them.
+const MAPPED_BYTES_MIN: usize = 256 << 10;
+const HUGE_PAGE_BYTES: usize = 2 << 20;
+const WRITING: u32 = u32::MAX;
+
+/// Owned bytes, aligned to a cache line.
+#[derive(Debug)]
+pub(super) struct Pages {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: `Pages` owns its bytes, like a `Box<[u8]>`; nothing about them belongs to a thread.
+unsafe impl Send for Pages {}
+// SAFETY: a shared `Pages` gives out no bytes; only blocks do, through guards.
+unsafe impl Sync for Pages {}
+
+impl Pages {
+    pub(super) fn fresh(bytes: usize) -> Pages {
+        if bytes < MAPPED_BYTES_MIN {
+            let layout = Layout::from_size_align(bytes, LINE).expect("a block smaller than the address space");
+            // SAFETY: the layout has a size of at least one line (`size_class`).
+            let start = unsafe { alloc_zeroed(layout) };
+            let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout));
+            return Pages { start, bytes };
+        }
+        // SAFETY: a new private mapping of memory that nobody else knows.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+                -1,
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            handle_alloc_error(Layout::from_size_align(bytes, LINE).expect("a block smaller than the address space"));
+        }
+        if bytes >= 2 * HUGE_PAGE_BYTES {
+            // SAFETY: advice on the mapping just made; a refusal costs speed only.
+            unsafe { libc::madvise(start, bytes, libc::MADV_HUGEPAGE) };
+        }
+        Pages { start: NonNull::new(start.cast()).expect("mmap returned an address"), bytes }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        if self.bytes < MAPPED_BYTES_MIN {
+            let layout = Layout::from_size_align(self.bytes, LINE).expect("checked when it was made");
+            // SAFETY: made in `fresh` with the same layout, and dropped once.
+            unsafe { dealloc(self.start.as_ptr(), layout) };
+        } else {
+            // SAFETY: mapped in `fresh` with the same length, and dropped once.
+            unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+        }
+    }
+}
+
+/// A run of bytes of one rank, from which blocks are cut.
+#[derive(Debug)]
+pub struct Slab {
+    /// `None` only while `drop` hands the pages back.
+    pages: Option<Pages>,
+    bytes: usize,
+    cut: AtomicBool,
+    memory: Arc<Memory>,
+}
+
+impl Slab {
+    pub(super) fn new(pages: Pages, bytes: usize, memory: Arc<Memory>) -> Arc<Slab> {
+        Arc::new(Slab { pages: Some(pages), bytes, cut: AtomicBool::new(false), memory })
+    }
+
+    /// Bytes that were asked for.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Cuts the slab into consecutive blocks of the given lengths.
+    ///
+    /// # Panics
+    /// If the slab was cut before, or the lengths exceed it.
+    pub fn split(slab: &Arc<Slab>, lengths: &[usize]) -> Vec<Arc<BlockCell>> {
+        // Relaxed: the flag guards nothing but itself; the slab reached this thread by other means.
+        assert!(!slab.cut.swap(true, Relaxed), "a slab is cut once");
+        assert!(lengths.iter().sum::<usize>() <= slab.bytes, "the blocks exceed their slab");
+        let mut offset = 0;
+        let cut = |&bytes: &usize| {
+            let cell = BlockCell { slab: Arc::clone(slab), offset, bytes, state: AtomicU32::new(0) };
+            offset += bytes;
+            Arc::new(cell)
+        };
+        lengths.iter().map(cut).collect()
+    }
+
+    /// The address of the first byte, for views that outlive every writer.
+    pub fn address(&self) -> *const u8 {
+        self.start().as_ptr()
+    }
+
+    fn start(&self) -> NonNull<u8> {
+        self.pages.as_ref().expect("pages are there until drop").start
+    }
+}
+
+impl Drop for Slab {
+    fn drop(&mut self) {
+        let pages = self.pages.take().expect("pages are there until drop");
+        self.memory.take_back(pages);
+    }
+}
+
+/// A block: what tasks declare accesses to.
+#[derive(Debug)]
+pub struct BlockCell {
+    slab: Arc<Slab>,
+    offset: usize,
+    bytes: usize,
+    state: AtomicU32,
+}
+
+impl BlockCell {
+    /// The block's length in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The slab that the block was cut from.
+    pub fn slab(&self) -> &Arc<Slab> {
+        &self.slab
+    }
+
+    /// Opens the block for reading, beside other readers.
+    ///
+    /// # Panics
+    /// If the block is being written: the graph failed to order an access.
+    pub fn read(self: &Arc<Self>) -> ReadGuard {
+        // Acquire pairs with the Release of the last writer's guard: its bytes are visible here.
+        let taken = self.state.fetch_update(Acquire, Relaxed, |state| (state < WRITING - 1).then(|| state + 1));
+        assert!(taken.is_ok(), "a block was read while it was written");
+        ReadGuard { cell: Arc::clone(self) }
+    }
+
+    /// Opens the block for writing, alone.
+    ///
+    /// # Panics
+    /// If the block has a reader or a writer: the graph failed to order an access.
+    pub fn write(self: &Arc<Self>) -> WriteGuard {
+        // AcqRel: pairs with the Release of every guard before it and keeps later writes behind it.
+        let taken = self.state.compare_exchange(0, WRITING, AcqRel, Relaxed);
+        assert!(taken.is_ok(), "a block was written while it was used");
+        WriteGuard { cell: Arc::clone(self) }
+    }
+
+    fn start(&self) -> NonNull<u8> {
+        // SAFETY: `split` checked that offset + bytes lie within the slab.
+        unsafe { self.slab.start().add(self.offset) }
+    }
+}
+
+/// A block open for reading.
+#[derive(Debug)]
+pub struct ReadGuard {
+    cell: Arc<BlockCell>,
+}
+
+impl ReadGuard {
+    /// The block's elements.
+    ///
+    /// # Panics
+    /// If the length or the alignment does not fit `T`.
+    pub fn of<T: Pod>(&self) -> &[T] {
+        bytemuck::cast_slice(self)
+    }
+}
+
+impl Deref for ReadGuard {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the bytes are initialised and in bounds, and by invariants 1 and 2 nobody writes them.
+        unsafe { std::slice::from_raw_parts(self.cell.start().as_ptr(), self.cell.bytes) }
+    }
+}
+
+impl Drop for ReadGuard {
+    fn drop(&mut self) {
+        self.cell.state.fetch_sub(1, Release); // pairs with the AcqRel of the next `write`
+    }
+}
+
+/// A block open for writing.
+#[derive(Debug)]
+pub struct WriteGuard {
+    cell: Arc<BlockCell>,
+}
+
+impl WriteGuard {
+    /// The block's elements.
+    ///
+    /// # Panics
+    /// If the length or the alignment does not fit `T`.
+    pub fn of<T: Pod>(&self) -> &[T] {
+        bytemuck::cast_slice(self)
+    }
+
+    /// The block's elements, to change.
+    ///
+    /// # Panics
+    /// If the length or the alignment does not fit `T`.
+    pub fn of_mut<T: Pod>(&mut self) -> &mut [T] {
+        bytemuck::cast_slice_mut(self)
+    }
+}
+
+impl Deref for WriteGuard {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the bytes are initialised and in bounds, and by invariants 1 and 2 this guard is alone.
+        unsafe { std::slice::from_raw_parts(self.cell.start().as_ptr(), self.cell.bytes) }
+    }
+}
+
+impl DerefMut for WriteGuard {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: the bytes are initialised and in bounds, and by invariants 1 and 2 this guard is alone.
+        unsafe { std::slice::from_raw_parts_mut(self.cell.start().as_ptr(), self.cell.bytes) }
+    }
+}
+
+impl Drop for WriteGuard {
+    fn drop(&mut self) {
+        self.cell.state.store(0, Release); // publishes the bytes; pairs with the Acquire of the next guard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_of_a_slab_are_disjoint_and_keep_their_bytes() {
+        let slab = Memory::new(1 << 20).slab(24).unwrap();
+        let cells = Slab::split(&slab, &[8, 0, 16]);
+        cells[0].write().of_mut::<u64>()[0] = 7;
+        cells[2].write().of_mut::<u64>().copy_from_slice(&[8, 9]);
+        assert_eq!(cells[0].read().of::<u64>(), [7]);
+        assert_eq!(cells[1].read().len(), 0);
+        assert_eq!(cells[2].read().of::<u64>(), [8, 9]);
+    }
+
+    #[test]
+    #[should_panic(expected = "read while it was written")]
+    fn a_reader_beside_a_writer_is_refused() {
+        let cell = Memory::new(1 << 20).block(8).unwrap();
+        let _writer = cell.write();
+        let _reader = cell.read();
+    }
+
+    #[test]
+    #[should_panic(expected = "written while it was used")]
+    fn a_writer_beside_a_reader_is_refused() {
+        let cell = Memory::new(1 << 20).block(8).unwrap();
+        let _reader = cell.read();
+        let _writer = cell.write();
+    }
+}

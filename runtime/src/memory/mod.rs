@@ -1,0 +1,141 @@
+//! Where data lie: slabs of bytes under one budget, recycled by size, and the blocks cut from them.
+//!
+//! Invariant: `used` is the sum of the sizes of all slabs alive or kept for reuse, and never exceeds the limit.
+//! Never here: who reads or writes a block, and when.
+
+mod block;
+
+pub use block::{BlockCell, ReadGuard, Slab, WriteGuard};
+
+use crate::error::{Error, Result};
+use block::Pages;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The memory of one rank: a budget, and slabs kept for reuse.
+///
+/// Fresh pages cost about ten times a warm block, so freed slabs are kept until the budget needs them.
+#[derive(Debug)]
+pub struct Memory {
+    bytes_max: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Bytes of slabs alive and kept.
+    used: usize,
+    /// Bytes of `kept` alone.
+    kept_bytes: usize,
+    kept: BTreeMap<usize, Vec<Pages>>,
+}
+
+impl Memory {
+    /// A memory that hands out at most `bytes_max` bytes at a time.
+    pub fn new(bytes_max: usize) -> Arc<Memory> {
+        Arc::new(Memory { bytes_max, state: Mutex::default() })
+    }
+
+    /// A slab of at least `bytes` bytes, aligned to a cache line.
+    ///
+    /// Its contents are unspecified but initialised: zero when fresh, a former slab's when recycled.
+    /// Fresh pages belong to the NUMA domain of the thread that touches them first.
+    ///
+    /// # Errors
+    /// Local: `Error::Memory` if the budget does not allow it.
+    pub fn slab(self: &Arc<Self>, bytes: usize) -> Result<Arc<Slab>> {
+        let class = size_class(bytes);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pages) = state.kept.get_mut(&class).and_then(Vec::pop) {
+            state.kept_bytes -= class;
+            return Ok(Slab::new(pages, bytes, Arc::clone(self)));
+        }
+        while state.used + class > self.bytes_max {
+            if !state.release_one() {
+                let bytes_left = self.bytes_max - state.used;
+                return Err(Error::Memory { bytes: class, bytes_left });
+            }
+        }
+        state.used += class;
+        drop(state);
+        Ok(Slab::new(Pages::fresh(class), bytes, Arc::clone(self)))
+    }
+
+    /// One block that is a whole slab.
+    ///
+    /// # Errors
+    /// As [`Memory::slab`].
+    pub fn block(self: &Arc<Self>, bytes: usize) -> Result<Arc<BlockCell>> {
+        let slab = self.slab(bytes)?;
+        Ok(Slab::split(&slab, &[bytes]).pop().expect("one length gives one block"))
+    }
+
+    /// Bytes of slabs in use, without those kept for reuse.
+    pub fn bytes_in_use(&self) -> usize {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.used - state.kept_bytes
+    }
+
+    /// Takes back the pages of a slab nobody holds any more.
+    fn take_back(&self, pages: Pages) {
+        let class = pages.bytes();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // A quarter of the budget may lie idle; beyond that the system gets its pages back.
+        if state.kept_bytes + class <= self.bytes_max / 4 {
+            state.kept_bytes += class;
+            state.kept.entry(class).or_default().push(pages);
+        } else {
+            state.used -= class;
+        }
+    }
+}
+
+impl State {
+    /// Returns the largest kept slab to the system; false if there is none.
+    fn release_one(&mut self) -> bool {
+        let Some((&class, _)) = self.kept.iter().rev().find(|(_, pages)| !pages.is_empty()) else {
+            return false;
+        };
+        self.kept.get_mut(&class).and_then(Vec::pop).expect("a class found above");
+        self.kept_bytes -= class;
+        self.used -= class;
+        true
+    }
+}
+
+/// Rounds a size up so that slabs of nearly the same size serve each other: at most an eighth is wasted.
+fn size_class(bytes: usize) -> usize {
+    let bytes = bytes.max(64);
+    let step = (bytes.next_power_of_two() / 16).max(64);
+    bytes.div_ceil(step) * step
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_refuses_and_then_recovers() {
+        let memory = Memory::new(1 << 20);
+        let held = memory.slab(900_000).unwrap();
+        assert!(matches!(memory.slab(900_000), Err(Error::Memory { .. })));
+        drop(held);
+        assert_eq!(memory.bytes_in_use(), 0);
+        memory.slab(900_000).unwrap();
+    }
+
+    #[test]
+    fn kept_slabs_give_way_to_another_size() {
+        let memory = Memory::new(1 << 20);
+        drop(memory.slab(200_000).unwrap());
+        memory.slab(900_000).unwrap();
+    }
+
+    #[test]
+    fn a_class_wastes_at_most_an_eighth() {
+        for bytes in [1, 64, 65, 1000, 4097, 1 << 20, (1 << 20) + 1, 123_456_789] {
+            let class = size_class(bytes);
+            assert!(class >= bytes && (bytes < 1024 || class - bytes <= bytes / 8), "{bytes} gives {class}");
+        }
+    }
+}
