@@ -1,0 +1,92 @@
+//! What the comm thread asks of the wire, whatever the wire is.
+//!
+//! A transport owns the buffers of its unfinished operations and gives them up on completion, so that no
+//! block is touched while the wire may still read or write it. Only the comm thread calls these methods,
+//! after the transport was made; none of them blocks but `shut_down` and `abort`.
+
+use crate::error::Result;
+use crate::ids::{Rank, Tag};
+use crate::memory::{ReadGuard, WriteGuard};
+
+/// How the words of a reduction combine. Only operations whose result does not depend on the order of
+/// the ranks are offered: anything else would let the transport's algorithm show in the bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reduction {
+    /// Sum of `i64` words, wrapping.
+    SumI64,
+    /// Maximum of `i64` words.
+    MaxI64,
+}
+
+/// A collective operation of all ranks, with this rank's buffers.
+#[derive(Debug)]
+pub enum Collective {
+    /// Returns on no rank before all have entered.
+    Barrier,
+    /// `data` of `root` comes to all ranks; lengths are equal on all ranks.
+    Broadcast {
+        /// Where the data come from.
+        root: Rank,
+        /// Read on the root, written elsewhere.
+        data: WriteGuard,
+    },
+    /// Combines `data` of all ranks word by word, in place.
+    AllReduce {
+        /// How words combine.
+        reduction: Reduction,
+        /// A whole number of 8-byte words; equal length on all ranks.
+        data: WriteGuard,
+    },
+    /// Rank r's `part` comes to `whole[r]` on all ranks, in the order of ranks and without gaps.
+    AllGather {
+        /// What this rank gives.
+        part: ReadGuard,
+        /// Room for the parts of all ranks.
+        whole: WriteGuard,
+        /// Bytes of every rank's part, in the order of ranks.
+        bytes: Vec<usize>,
+    },
+}
+
+/// Names an operation posted to a transport; the caller chooses it and sees it again on completion.
+pub type Ticket = u64;
+
+/// The wire between ranks.
+pub trait Transport: Send {
+    /// This rank.
+    fn rank(&self) -> Rank;
+
+    /// The number of ranks.
+    fn size(&self) -> usize;
+
+    /// Starts to send a block; messages with the same `to` and `tag` arrive in the order they were posted.
+    ///
+    /// # Errors
+    /// Local: `Error::Transport`.
+    fn post_send(&mut self, ticket: Ticket, to: Rank, tag: Tag, data: ReadGuard) -> Result<()>;
+
+    /// Starts to receive a block of exactly `data.len()` bytes.
+    ///
+    /// # Errors
+    /// Local: `Error::Transport`.
+    fn post_receive(&mut self, ticket: Ticket, from: Rank, tag: Tag, data: WriteGuard) -> Result<()>;
+
+    /// Starts a collective; all ranks post the same collectives in the same order.
+    ///
+    /// # Errors
+    /// Local: `Error::Transport`.
+    fn post_collective(&mut self, ticket: Ticket, collective: Collective) -> Result<()>;
+
+    /// Moves messages on, and adds the tickets of operations completed since the last call to `done`.
+    /// The guards of a completed operation are dropped before this returns.
+    ///
+    /// # Errors
+    /// Local: `Error::Transport`, for a message of the wrong length among others.
+    fn progress(&mut self, done: &mut Vec<Ticket>) -> Result<()>;
+
+    /// Ends the transport; nothing may be outstanding. Called on the comm thread, on all ranks.
+    fn shut_down(&mut self);
+
+    /// Ends the whole job at once with this status, as well as the transport can. May return.
+    fn abort(&mut self, status: i32);
+}
