@@ -1,0 +1,313 @@
+//! From program order and declared accesses to edges and messages.
+
+use super::Graph;
+use super::node::{Access, Body, Node, Operation};
+use crate::comm::Reduction;
+use crate::error::Result;
+use crate::ids::{BlockId, NodeId, Rank, Tag};
+use crate::memory::{BlockCell, Memory};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Records tasks in program order; the only way to a [`Graph`].
+///
+/// All ranks make the same calls with the same arguments, closures and bound storage aside.
+pub struct GraphBuilder {
+    name: &'static str,
+    rank: Rank,
+    size: usize,
+    memory: Arc<Memory>,
+    blocks: Vec<BlockRecord>,
+    copies: HashMap<BlockId, Copy>,
+    nodes: Vec<Node>,
+    successors: Vec<Vec<NodeId>>,
+    tags: u32,
+    collectives: u64,
+    agreement: Option<NodeId>,
+    communicates: bool,
+}
+
+struct BlockRecord {
+    home: Rank,
+    bytes: usize,
+    /// Storage and its users, on the home rank.
+    here: Option<Copy>,
+    /// Ranks that hold the current version already, ascending.
+    sent_to: Vec<Rank>,
+}
+
+/// Storage of a block on this rank, at home or as a copy, with the nodes that used it last.
+#[derive(Clone)]
+struct Copy {
+    cell: Arc<BlockCell>,
+    writer: Option<NodeId>,
+    readers: Vec<NodeId>,
+}
+
+impl GraphBuilder {
+    /// An empty graph; `name` is what counters of traffic call it.
+    pub fn new(name: &'static str, rank: Rank, size: usize, memory: Arc<Memory>) -> GraphBuilder {
+        GraphBuilder {
+            name,
+            rank,
+            size,
+            memory,
+            blocks: Vec::new(),
+            copies: HashMap::new(),
+            nodes: Vec::new(),
+            successors: Vec::new(),
+            tags: 0,
+            collectives: 0,
+            agreement: None,
+            communicates: false,
+        }
+    }
+
+    /// This rank.
+    pub fn rank(&self) -> Rank {
+        self.rank
+    }
+
+    /// The number of ranks.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// A new block with storage on its home rank; its contents are unspecified until a task writes them.
+    ///
+    /// # Errors
+    /// Local: `Error::Memory`.
+    pub fn block(&mut self, home: Rank, bytes: usize) -> Result<BlockId> {
+        let cell = if home == self.rank { Some(self.memory.block(bytes)?) } else { None };
+        Ok(self.bind(home, bytes, cell))
+    }
+
+    /// A block over existing storage, given on its home rank only.
+    ///
+    /// # Panics
+    /// If storage is missing at home, given elsewhere, or of another length.
+    pub fn bind(&mut self, home: Rank, bytes: usize, cell: Option<Arc<BlockCell>>) -> BlockId {
+        assert_eq!(cell.is_some(), home == self.rank, "storage belongs to the home rank, and to it alone");
+        assert!(cell.as_ref().is_none_or(|cell| cell.bytes() == bytes), "a block was bound with another length");
+        let here = cell.map(|cell| Copy { cell, writer: None, readers: Vec::new() });
+        self.blocks.push(BlockRecord { home, bytes, here, sent_to: Vec::new() });
+        BlockId(u32::try_from(self.blocks.len() - 1).expect("block numbers fit in 32 bits"))
+    }
+
+    /// A task of `rank` with its accesses; `body` is called on that rank alone, at once, to make what it does.
+    ///
+    /// `domain` is the NUMA domain that should run it. Cost: a message for each block read whose home is
+    /// another rank and whose current version has not come here before.
+    ///
+    /// # Errors
+    /// Local: `Error::Memory` for the copy of another rank's block.
+    ///
+    /// # Panics
+    /// If the task writes a block whose home is another rank.
+    pub fn task(
+        &mut self,
+        label: &'static str,
+        rank: Rank,
+        domain: usize,
+        accesses: &[Access],
+        body: impl FnOnce() -> Body,
+    ) -> Result<()> {
+        for access in accesses {
+            match *access {
+                Access::Read(block) => self.bring(block, rank)?,
+                Access::Write(block) => {
+                    let record = &mut self.blocks[block.index()];
+                    assert_eq!(record.home, rank, "task {label} writes a block of another rank");
+                    record.sent_to.clear();
+                }
+            }
+        }
+        self.agreement = None;
+        if rank == self.rank {
+            let cells = accesses.iter().map(|access| Arc::clone(&self.copy(access.block()).cell)).collect();
+            self.add(Operation::Task { label, domain, cells, body: body() }, accesses);
+        }
+        Ok(())
+    }
+
+    /// Combines one block of each rank, in the order of ranks, in place.
+    pub fn all_reduce(&mut self, reduction: Reduction, blocks: &[BlockId]) {
+        let Some((cell, order)) = self.collective(blocks) else { return };
+        self.add(Operation::AllReduce { order, reduction, cell }, &[Access::Write(blocks[self.rank.index()])]);
+    }
+
+    /// As [`GraphBuilder::all_reduce`], and its last word becomes the number of ranks that failed before it.
+    ///
+    /// The word is the runtime's; whatever tasks leave there is lost. It saves the message with which a
+    /// graph otherwise ends: that all ranks agree whether all succeeded.
+    pub fn all_reduce_and_agree(&mut self, blocks: &[BlockId]) {
+        let Some((cell, order)) = self.collective(blocks) else { return };
+        let sinks = self.sinks();
+        let reduction = Reduction::SumI64;
+        let node =
+            self.add(Operation::AllReduce { order, reduction, cell }, &[Access::Write(blocks[self.rank.index()])]);
+        for sink in sinks {
+            self.edge(sink, node);
+        }
+        self.agreement = Some(node);
+    }
+
+    /// Brings `parts[r]` of every rank r to `wholes[q]` of every rank q, in the order of ranks, without gaps.
+    ///
+    /// # Panics
+    /// If a whole is not as long as all parts together.
+    pub fn all_gather(&mut self, parts: &[BlockId], wholes: &[BlockId]) {
+        let bytes: Vec<usize> = parts.iter().map(|part| self.blocks[part.index()].bytes).collect();
+        let total: usize = bytes.iter().sum();
+        assert!(wholes.iter().all(|whole| self.blocks[whole.index()].bytes == total), "an all-gather of {total} bytes");
+        let (part, whole) = (parts[self.rank.index()], wholes[self.rank.index()]);
+        let accesses = [Access::Read(part), Access::Write(whole)];
+        if self.size == 1 {
+            let copy: Body = Box::new(|context| {
+                context.write(1).copy_from_slice(&context.read(0));
+                Ok(())
+            });
+            self.task("copy", self.rank, 0, &accesses, || copy).expect("no copy of another rank's block is made");
+            return;
+        }
+        let Some((whole_cell, order)) = self.collective(wholes) else { return };
+        let part = Arc::clone(&self.copy(part).cell);
+        self.add(Operation::AllGather { order, part, whole: whole_cell, bytes }, &accesses);
+    }
+
+    /// Brings the root's block to the blocks of all ranks; all are equally long.
+    pub fn broadcast(&mut self, root: Rank, blocks: &[BlockId]) {
+        let Some((cell, order)) = self.collective(blocks) else { return };
+        self.add(Operation::Broadcast { order, root, cell }, &[Access::Write(blocks[self.rank.index()])]);
+    }
+
+    /// Ends the recording. A graph with messages ends with an agreement of all ranks that all succeeded.
+    ///
+    /// # Errors
+    /// Local: `Error::Memory`.
+    pub fn finish(mut self) -> Result<Graph> {
+        if self.communicates && self.agreement.is_none() {
+            let blocks = (0..self.size)
+                .map(|rank| self.block(Rank::from(rank), size_of::<i64>()))
+                .collect::<Result<Vec<_>>>()?;
+            self.all_reduce_and_agree(&blocks);
+        }
+        let mut starts = Vec::with_capacity(self.nodes.len() + 1);
+        let mut successors = Vec::with_capacity(self.successors.iter().map(Vec::len).sum());
+        for of_node in &self.successors {
+            starts.push(u32::try_from(successors.len()).expect("edge numbers fit in 32 bits"));
+            successors.extend_from_slice(of_node);
+        }
+        starts.push(u32::try_from(successors.len()).expect("edge numbers fit in 32 bits"));
+        Ok(Graph {
+            name: self.name,
+            nodes: self.nodes,
+            successors,
+            starts,
+            cells: self.blocks.into_iter().map(|block| block.here.map(|here| here.cell)).collect(),
+            collectives: self.collectives,
+            agreement: self.agreement,
+        })
+    }
+
+    /// Makes the current version of a block readable on `rank`: nothing at home, else one message per version.
+    fn bring(&mut self, block: BlockId, rank: Rank) -> Result<()> {
+        let record = &mut self.blocks[block.index()];
+        if record.home == rank {
+            return Ok(());
+        }
+        let Err(position) = record.sent_to.binary_search(&rank) else { return Ok(()) };
+        record.sent_to.insert(position, rank);
+        let (home, bytes) = (record.home, record.bytes);
+        // Tags wrap where the smallest bound of any MPI lies; a pair of ranks keeps the order of equal tags.
+        let tag = Tag(self.tags % 32_767);
+        self.tags = self.tags.wrapping_add(1);
+        self.communicates = true;
+        self.agreement = None;
+        if home == self.rank {
+            let cell = Arc::clone(&self.copy(block).cell);
+            self.add(Operation::Send { to: rank, tag, cell }, &[Access::Read(block)]);
+        } else if rank == self.rank {
+            if !self.copies.contains_key(&block) {
+                let cell = self.memory.block(bytes)?;
+                self.copies.insert(block, Copy { cell, writer: None, readers: Vec::new() });
+            }
+            let cell = Arc::clone(&self.copy(block).cell);
+            self.add(Operation::Receive { from: home, tag, cell }, &[Access::Write(block)]);
+        }
+        Ok(())
+    }
+
+    /// Counts a collective that writes `blocks`; this rank's storage and the collective's place in the order.
+    /// `None` where one rank is all there is.
+    fn collective(&mut self, blocks: &[BlockId]) -> Option<(Arc<BlockCell>, u64)> {
+        assert_eq!(blocks.len(), self.size, "a collective takes one block of each rank");
+        for (rank, block) in blocks.iter().enumerate() {
+            let record = &mut self.blocks[block.index()];
+            assert_eq!(record.home.index(), rank, "block {rank} of a collective lives on another rank");
+            record.sent_to.clear();
+        }
+        if self.size == 1 {
+            return None;
+        }
+        self.communicates = true;
+        self.agreement = None;
+        self.collectives += 1;
+        Some((Arc::clone(&self.copy(blocks[self.rank.index()]).cell), self.collectives - 1))
+    }
+
+    fn copy(&self, block: BlockId) -> &Copy {
+        let here = self.blocks[block.index()].here.as_ref();
+        here.or_else(|| self.copies.get(&block)).expect("the block was brought to this rank")
+    }
+
+    fn copy_mut(&mut self, block: BlockId) -> &mut Copy {
+        let here = self.blocks[block.index()].here.as_mut();
+        here.or_else(|| self.copies.get_mut(&block)).expect("the block was brought to this rank")
+    }
+
+    /// Adds a node of this rank behind everything its accesses must follow.
+    fn add(&mut self, operation: Operation, accesses: &[Access]) -> NodeId {
+        let node = NodeId(u32::try_from(self.nodes.len()).expect("node numbers fit in 32 bits"));
+        self.nodes.push(Node { operation, dependencies: 0 });
+        self.successors.push(Vec::new());
+        for access in accesses {
+            let copy = self.copy_mut(access.block());
+            let mut before: Vec<NodeId> = copy.writer.into_iter().collect();
+            match access {
+                Access::Read(_) => copy.readers.push(node),
+                Access::Write(_) => {
+                    before.append(&mut copy.readers);
+                    copy.writer = Some(node);
+                }
+            }
+            for earlier in before {
+                self.edge(earlier, node);
+            }
+        }
+        node
+    }
+
+    fn edge(&mut self, from: NodeId, to: NodeId) {
+        let successors = &mut self.successors[from.index()];
+        // Edges into `to` are added one after another, so a repeated one would be the last.
+        if from != to && successors.last() != Some(&to) {
+            successors.push(to);
+            self.nodes[to.index()].dependencies += 1;
+        }
+    }
+
+    fn sinks(&self) -> Vec<NodeId> {
+        let nodes = 0..self.nodes.len();
+        nodes.filter(|&node| self.successors[node].is_empty()).map(|node| NodeId(node as u32)).collect()
+    }
+}
+
+impl Access {
+    /// The block that is used.
+    pub fn block(self) -> BlockId {
+        match self {
+            Access::Read(block) | Access::Write(block) => block,
+        }
+    }
+}

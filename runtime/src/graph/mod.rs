@@ -1,0 +1,66 @@
+//! What is to be done: tasks, their accesses to blocks, and the edges that follow. Plain data.
+//!
+//! Every rank builds the same graph in the same order; each keeps its own nodes. A read of another rank's
+//! block becomes a send there and a receive here, tagged by a number that all ranks count alike.
+//! Invariant 1: a block has one home rank, and only tasks of that rank write it.
+//! Invariant 2: edges point from earlier to later nodes, so a graph has no cycle.
+//! Invariant 3: two accesses of one block on one rank, at least one of them a write, are joined by a path.
+//! Never here: threads, transports, when a task runs.
+
+mod build;
+mod node;
+
+pub use build::GraphBuilder;
+pub use node::{Access, Body, Context, Node, Operation};
+
+use crate::ids::{BlockId, NodeId};
+use crate::memory::BlockCell;
+use std::sync::Arc;
+
+/// A checked plan of one rank's part, which can be run any number of times.
+pub struct Graph {
+    name: &'static str,
+    nodes: Vec<Node>,
+    /// Successors of all nodes in one list; node i's are `successors[starts[i]..starts[i + 1]]`.
+    successors: Vec<NodeId>,
+    starts: Vec<u32>,
+    cells: Vec<Option<Arc<BlockCell>>>,
+    collectives: u64,
+    agreement: Option<NodeId>,
+}
+
+impl Graph {
+    /// What the counters of traffic call this graph.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// This rank's nodes.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The nodes that wait for this one.
+    pub fn successors(&self, node: NodeId) -> &[NodeId] {
+        let index = node.index();
+        &self.successors[self.starts[index] as usize..self.starts[index + 1] as usize]
+    }
+
+    /// The storage of a block whose home is this rank.
+    ///
+    /// # Panics
+    /// If the home is another rank.
+    pub fn cell(&self, block: BlockId) -> &Arc<BlockCell> {
+        self.cells[block.index()].as_ref().expect("the block's home is this rank")
+    }
+
+    /// The number of collectives, equal on all ranks.
+    pub fn collectives(&self) -> u64 {
+        self.collectives
+    }
+
+    /// The collective whose last word tells whether all ranks succeeded; none if the graph sends nothing.
+    pub fn agreement(&self) -> Option<NodeId> {
+        self.agreement
+    }
+}

@@ -1,0 +1,110 @@
+//! Nodes: tasks with a body, and operations of the comm thread.
+
+use crate::comm::Reduction;
+use crate::ids::{BlockId, Rank, Tag};
+use crate::memory::{BlockCell, ReadGuard, WriteGuard};
+use std::sync::Arc;
+
+/// A task's declared use of a block. A task names each block once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The task reads the block, beside others.
+    Read(BlockId),
+    /// The task reads and writes the block, alone.
+    Write(BlockId),
+}
+
+/// What a task does. It may run many times, once in each epoch.
+pub type Body = Box<dyn Fn(&Context<'_>) -> Result<(), String> + Send + Sync>;
+
+/// What a body sees: the blocks its task declared, by position in the access list.
+pub struct Context<'a> {
+    cells: &'a [Arc<BlockCell>],
+}
+
+impl<'a> Context<'a> {
+    /// A context over these cells.
+    pub fn new(cells: &'a [Arc<BlockCell>]) -> Context<'a> {
+        Context { cells }
+    }
+
+    /// Opens the block of access `index` for reading.
+    pub fn read(&self, index: usize) -> ReadGuard {
+        self.cells[index].read()
+    }
+
+    /// Opens the block of access `index` for writing.
+    pub fn write(&self, index: usize) -> WriteGuard {
+        self.cells[index].write()
+    }
+}
+
+/// What a node does when everything before it is done.
+pub enum Operation {
+    /// Runs on a worker.
+    Task {
+        /// What errors and traces call it.
+        label: &'static str,
+        /// The NUMA domain that should run it, for it holds the tile to be written.
+        domain: usize,
+        /// Storage of the accesses, in their order.
+        cells: Vec<Arc<BlockCell>>,
+        /// The work itself.
+        body: Body,
+    },
+    /// Lends a block to the transport.
+    Send {
+        /// The rank that reads the block.
+        to: Rank,
+        /// Matches the receive.
+        tag: Tag,
+        /// What is sent.
+        cell: Arc<BlockCell>,
+    },
+    /// Fills this rank's copy of another rank's block.
+    Receive {
+        /// The block's home.
+        from: Rank,
+        /// Matches the send.
+        tag: Tag,
+        /// The copy.
+        cell: Arc<BlockCell>,
+    },
+    /// Combines blocks of all ranks, in place.
+    AllReduce {
+        /// Its place among the graph's collectives.
+        order: u64,
+        /// How words combine.
+        reduction: Reduction,
+        /// This rank's block.
+        cell: Arc<BlockCell>,
+    },
+    /// Brings every rank's part to all ranks.
+    AllGather {
+        /// Its place among the graph's collectives.
+        order: u64,
+        /// What this rank gives.
+        part: Arc<BlockCell>,
+        /// Where all parts come to lie.
+        whole: Arc<BlockCell>,
+        /// Bytes of each rank's part.
+        bytes: Vec<usize>,
+    },
+    /// Brings the root's block to all ranks.
+    Broadcast {
+        /// Its place among the graph's collectives.
+        order: u64,
+        /// The rank that has the block.
+        root: Rank,
+        /// This rank's block.
+        cell: Arc<BlockCell>,
+    },
+}
+
+/// A node of this rank's part of a graph.
+pub struct Node {
+    /// What it does.
+    pub operation: Operation,
+    /// How many nodes must be done before it.
+    pub dependencies: u32,
+}

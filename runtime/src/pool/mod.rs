@@ -1,0 +1,205 @@
+//! Who computes: pinned workers that steal from each other, nearest first.
+//!
+//! Rayon supplies the threads and nested parallelism inside a job; the ready queues are crossbeam's: a deque
+//! for each worker and an injector for each NUMA domain. A job is a number that its [`Work`] understands.
+//! Never here: graphs, ranks, what a job does.
+
+mod sleep;
+mod worker;
+
+pub use worker::Worker;
+
+use crate::error::{Error, Result};
+use crate::topology::{CpuSet, Place, bind_this_thread, binding_of_this_thread};
+use crossbeam::channel;
+use crossbeam::deque::{Injector, Stealer, Worker as Deque};
+use sleep::Sleep;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// Something with numbered jobs.
+pub trait Work: Send + Sync {
+    /// Runs job `index` on this worker. Must not panic.
+    fn execute(self: Arc<Self>, index: u32, worker: &Worker<'_>);
+}
+
+#[derive(Clone)]
+struct Job {
+    work: Arc<dyn Work>,
+    index: u32,
+}
+
+struct Shared {
+    injectors: Vec<Injector<Job>>,
+    stealers: Vec<Stealer<Job>>,
+    /// Domain of each worker.
+    domains: Vec<usize>,
+    /// For each worker, the others in the order in which it robs them.
+    victims: Vec<Vec<usize>>,
+    sleep: Sleep,
+    stop: AtomicBool,
+}
+
+/// The workers of one rank.
+pub struct Pool {
+    shared: Arc<Shared>,
+    bindings: Vec<Option<CpuSet>>,
+    /// `None` only while `drop` ends it.
+    rayon: Option<rayon::ThreadPool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Pool {
+    /// Starts one worker for each place; with `bind`, each is bound to its place and the binding read back.
+    ///
+    /// # Errors
+    /// Local: `Error::Topology` if the threads cannot be started.
+    pub fn start(places: &[Place], bind: bool) -> Result<Pool> {
+        let domains: Vec<usize> = places.iter().map(|place| place.domain).collect();
+        let deques: Vec<Deque<Job>> = places.iter().map(|_| Deque::new_lifo()).collect();
+        let shared = Arc::new(Shared {
+            injectors: (0..domains.iter().max().map_or(1, |last| last + 1)).map(|_| Injector::new()).collect(),
+            stealers: deques.iter().map(Deque::stealer).collect(),
+            victims: (0..places.len()).map(|thief| nearest_first(thief, &domains)).collect(),
+            domains,
+            sleep: Sleep::default(),
+            stop: AtomicBool::new(false),
+        });
+        let mut threads = Vec::with_capacity(places.len());
+        let rayon = rayon::ThreadPoolBuilder::new()
+            .num_threads(places.len())
+            .spawn_handler(|thread| {
+                let name = format!("girih-worker-{}", thread.index());
+                threads.push(thread::Builder::new().name(name).spawn(|| thread.run())?);
+                Ok(())
+            })
+            .build()
+            .map_err(|error| Error::Topology(format!("the workers cannot be started: {error}")))?;
+        let deques: Arc<Vec<Mutex<Option<Deque<Job>>>>> =
+            Arc::new(deques.into_iter().map(|deque| Mutex::new(Some(deque))).collect());
+        let (report, reports) = channel::bounded(places.len());
+        let units: Vec<CpuSet> = places.iter().map(|place| place.units.clone()).collect();
+        let for_threads = Arc::clone(&shared);
+        rayon.spawn_broadcast(move |thread| {
+            let index = thread.index();
+            let binding = (bind && !units[index].is_empty())
+                .then(|| bind_this_thread(&units[index]).and_then(|()| binding_of_this_thread()).ok());
+            // The receiver leaves only when all have reported.
+            let _ = report.send((index, binding.flatten()));
+            let deque = deques[index].lock().unwrap_or_else(PoisonError::into_inner).take();
+            worker::run(&for_threads, index, &deque.expect("each worker starts once"));
+        });
+        let mut bindings = vec![None; places.len()];
+        for _ in places {
+            let (index, binding) = reports.recv().expect("every worker reports once");
+            bindings[index] = binding;
+        }
+        Ok(Pool { shared, bindings, rayon: Some(rayon), threads })
+    }
+
+    /// The number of workers.
+    pub fn workers(&self) -> usize {
+        self.shared.domains.len()
+    }
+
+    /// The number of workers in each NUMA domain.
+    pub fn workers_by_domain(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.shared.injectors.len()];
+        for &domain in &self.shared.domains {
+            counts[domain] += 1;
+        }
+        counts
+    }
+
+    /// Each worker's binding as read back from the system; `None` where it is not bound.
+    pub fn bindings(&self) -> &[Option<CpuSet>] {
+        &self.bindings
+    }
+
+    /// Gives a job to the workers of a domain, from outside the pool.
+    pub fn inject(&self, work: &Arc<impl Work + 'static>, index: u32, domain: usize) {
+        let work = Arc::clone(work) as Arc<dyn Work>;
+        self.shared.inject(Job { work, index }, domain);
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Release); // pairs with the Acquire in `Shared::stopped`
+        self.shared.sleep.wake_all();
+        self.rayon = None;
+        for thread in self.threads.drain(..) {
+            // A worker that drops the last handle cannot wait for itself; it ends right after.
+            if thread.thread().id() != thread::current().id() {
+                // A worker that panicked has printed why.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn inject(&self, job: Job, domain: usize) {
+        self.injectors[domain % self.injectors.len()].push(job);
+        self.sleep.wake_one();
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Acquire) // pairs with the Release in `Pool::drop`
+    }
+}
+
+/// The other workers: those of the same domain first, then the rest, each group starting behind the thief.
+fn nearest_first(thief: usize, domains: &[usize]) -> Vec<usize> {
+    let others = (1..domains.len()).map(|step| (thief + step) % domains.len());
+    let (mut near, far): (Vec<usize>, Vec<usize>) = others.partition(|&other| domains[other] == domains[thief]);
+    near.extend(far);
+    near
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::time::Duration;
+
+    struct Fan {
+        left: AtomicUsize,
+        done: channel::Sender<()>,
+    }
+
+    impl Work for Fan {
+        // Every job below 1000 readies two more; the last of all opens the channel.
+        fn execute(self: Arc<Self>, index: u32, worker: &Worker<'_>) {
+            for next in [2 * index + 1, 2 * index + 2].into_iter().filter(|&next| next < 1000) {
+                worker.push(&self, next, 0);
+            }
+            // Relaxed: only the count matters.
+            if self.left.fetch_sub(1, Relaxed) == 1 {
+                self.done.send(()).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn every_job_runs_once_and_idle_workers_wake() {
+        let place = |domain| Place { units: CpuSet::default(), domain };
+        let pool = Pool::start(&[place(0), place(0), place(1)], false).unwrap();
+        for _ in 0..200 {
+            let (done, waiter) = channel::bounded(1);
+            let work = Arc::new(Fan { left: AtomicUsize::new(1000), done });
+            pool.inject(&work, 0, 1);
+            waiter.recv_timeout(Duration::from_secs(20)).expect("the last job was run");
+        }
+    }
+
+    #[test]
+    fn victims_of_the_own_domain_come_first() {
+        assert_eq!(nearest_first(1, &[0, 0, 1, 1, 0]), [4, 0, 2, 3]);
+        assert_eq!(nearest_first(0, &[0]), [] as [usize; 0]);
+    }
+}

@@ -1,0 +1,29 @@
+//! A flag that opens once, and those who wait for it.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a wait lasts before the waiter is asked whether it still wants to wait.
+const WHILE: Duration = Duration::from_millis(50);
+
+/// A flag that opens once.
+#[derive(Debug, Default)]
+pub struct Latch {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Latch {
+    /// Opens the latch.
+    pub fn open(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.opened.notify_all();
+    }
+
+    /// Waits until the latch is open, but not for long; true if it is open.
+    pub fn wait_a_while(&self) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.opened.wait_timeout_while(open, WHILE, |open| !*open);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}

@@ -1,0 +1,198 @@
+//! When and where: joins graph, pool and comm thread for one epoch.
+//!
+//! A node runs when all before it are done: tasks on workers, everything else on the comm thread.
+//! Invariant: every node completes in every epoch, on all ranks. After a failure the bodies of tasks are
+//! skipped and all messages still travel, so no rank waits for one that will not come, and the world stays
+//! in step. The graph's last collective carries the number of ranks that failed.
+
+mod latch;
+
+pub use latch::Latch;
+
+use crate::comm::{CollectiveRequest, CommThread, Completion, Post, Request};
+use crate::error::{Error, Result};
+use crate::graph::{Context, Graph, Operation};
+use crate::ids::{NodeId, Rank};
+use crate::memory::BlockCell;
+use crate::pool::{Pool, Work, Worker};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{AcqRel, Acquire, Release},
+};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One epoch of a graph.
+pub struct Run {
+    graph: Arc<Graph>,
+    rank: Rank,
+    pool: Arc<Pool>,
+    comm: Option<Arc<CommThread>>,
+    /// Number of the graph's first collective among all of this world.
+    first_collective: u64,
+    /// Nodes still open before each node.
+    open: Vec<AtomicU32>,
+    nodes_left: AtomicU32,
+    poisoned: AtomicBool,
+    /// This rank's first failure.
+    failure: Mutex<Option<Error>>,
+    ended: Latch,
+}
+
+/// How an epoch ended on this rank.
+#[derive(Debug)]
+pub struct Outcome {
+    /// This rank's first failure.
+    pub failure: Option<Error>,
+    /// True if some rank failed, as all ranks agreed; this rank's own state if the graph sends nothing.
+    pub failed_anywhere: bool,
+}
+
+impl Run {
+    /// Starts an epoch. `earlier` is a failure that other ranks have not heard of.
+    pub fn start(
+        graph: &Arc<Graph>,
+        rank: Rank,
+        pool: &Arc<Pool>,
+        comm: Option<&Arc<CommThread>>,
+        first_collective: u64,
+        earlier: Option<Error>,
+    ) -> Arc<Run> {
+        let nodes = graph.nodes();
+        let run = Arc::new(Run {
+            graph: Arc::clone(graph),
+            rank,
+            pool: Arc::clone(pool),
+            comm: comm.cloned(),
+            first_collective,
+            open: nodes.iter().map(|node| AtomicU32::new(node.dependencies)).collect(),
+            nodes_left: AtomicU32::new(u32::try_from(nodes.len()).expect("node numbers fit in 32 bits")),
+            poisoned: AtomicBool::new(earlier.is_some()),
+            failure: Mutex::new(earlier),
+            ended: Latch::default(),
+        });
+        if nodes.is_empty() {
+            run.ended.open();
+        }
+        for (index, _) in nodes.iter().enumerate().filter(|(_, node)| node.dependencies == 0) {
+            run.release(NodeId(index as u32), None);
+        }
+        run
+    }
+
+    /// Waits for the end of the epoch; `interrupted` is asked now and then, and a true answer fails the epoch.
+    pub fn wait(&self, interrupted: &dyn Fn() -> bool) -> Outcome {
+        while !self.ended.wait_a_while() {
+            if interrupted() {
+                let message = "interrupted".to_string();
+                self.poison(Error::Task { rank: self.rank, task: self.graph.name().to_string(), message });
+            }
+        }
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let agreed = self.graph.agreement().map(|node| match &self.graph.nodes()[node.index()].operation {
+            Operation::AllReduce { cell, .. } => status_word(cell) != 0,
+            _ => unreachable!("only an all-reduce carries the status"),
+        });
+        let failed_anywhere = agreed.unwrap_or(failure.is_some()) || failure.is_some();
+        Outcome { failure, failed_anywhere }
+    }
+
+    /// A node has nothing open before it.
+    fn release(self: &Arc<Self>, node: NodeId, worker: Option<&Worker<'_>>) {
+        let request = match &self.graph.nodes()[node.index()].operation {
+            Operation::Task { domain, .. } => {
+                return match worker {
+                    Some(worker) => worker.push(self, node.0, *domain),
+                    None => self.pool.inject(self, node.0, *domain),
+                };
+            }
+            Operation::Send { to, tag, cell } => Request::Send { to: *to, tag: *tag, data: Arc::clone(cell) },
+            Operation::Receive { from, tag, cell } => {
+                Request::Receive { from: *from, tag: *tag, data: Arc::clone(cell) }
+            }
+            Operation::AllReduce { order, reduction, cell } => {
+                if self.graph.agreement() == Some(node) {
+                    self.write_status(cell);
+                }
+                self.collective(*order, CollectiveRequest::AllReduce(*reduction, Arc::clone(cell)))
+            }
+            Operation::AllGather { order, part, whole, bytes } => {
+                let kind = CollectiveRequest::AllGather(Arc::clone(part), Arc::clone(whole), bytes.clone());
+                self.collective(*order, kind)
+            }
+            Operation::Broadcast { order, root, cell } => {
+                self.collective(*order, CollectiveRequest::Broadcast(*root, Arc::clone(cell)))
+            }
+        };
+        let comm = self.comm.as_ref().expect("a graph with messages has a comm thread");
+        let completion = Arc::clone(self) as Arc<dyn Completion>;
+        comm.post(Post { operation: self.graph.name(), request, completion, index: node.0 });
+    }
+
+    fn collective(&self, order: u64, kind: CollectiveRequest) -> Request {
+        Request::Collective { sequence: self.first_collective + order, kind }
+    }
+
+    fn write_status(&self, cell: &Arc<BlockCell>) {
+        let failed = self.poisoned.load(Acquire); // pairs with the Release in `poison`
+        *cell.write().of_mut::<i64>().last_mut().expect("room for the status") = i64::from(failed);
+    }
+
+    /// A node is done: whatever waited for it alone may run.
+    fn complete(self: &Arc<Self>, node: NodeId, worker: Option<&Worker<'_>>) {
+        for &next in self.graph.successors(node) {
+            // AcqRel: the last of several predecessors sees what the others wrote.
+            if self.open[next.index()].fetch_sub(1, AcqRel) == 1 {
+                self.release(next, worker);
+            }
+        }
+        // AcqRel: the waiter sees what all nodes wrote.
+        if self.nodes_left.fetch_sub(1, AcqRel) == 1 {
+            self.ended.open();
+        }
+    }
+
+    /// Keeps the first failure; bodies that have not begun are skipped from now on.
+    fn poison(&self, error: Error) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.poisoned.store(true, Release); // pairs with the Acquire loads in `execute` and `write_status`
+    }
+}
+
+impl Work for Run {
+    fn execute(self: Arc<Self>, index: u32, worker: &Worker<'_>) {
+        let node = NodeId(index);
+        let Operation::Task { label, cells, body, .. } = &self.graph.nodes()[node.index()].operation else {
+            unreachable!("only tasks come to workers");
+        };
+        // Acquire pairs with the Release in `poison`.
+        if !self.poisoned.load(Acquire) {
+            // A body that panics leaves its blocks half written; the poisoned epoch shows them to nobody.
+            let outcome = catch_unwind(AssertUnwindSafe(|| body(&Context::new(cells))));
+            if let Err(message) = outcome.unwrap_or_else(|panic| Err(panic_message(&*panic))) {
+                self.poison(Error::Task { rank: self.rank, task: (*label).to_string(), message });
+            }
+        }
+        self.complete(node, Some(worker));
+    }
+}
+
+impl Completion for Run {
+    fn completed(self: Arc<Self>, index: u32, outcome: Result<()>) {
+        if let Err(error) = outcome {
+            self.poison(error);
+        }
+        self.complete(NodeId(index), None);
+    }
+}
+
+fn status_word(cell: &Arc<BlockCell>) -> i64 {
+    *cell.read().of::<i64>().last().expect("room for the status")
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    format!("panicked: {}", text.unwrap_or_else(|| "with a value that is not text".to_string()))
+}
