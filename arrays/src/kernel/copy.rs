@@ -1,0 +1,232 @@
+//! Copies between strided boxes of elements, and fills of slices.
+//!
+//! Steps may be negative, for axes that run backwards, or zero, for axes that repeat.
+
+use bytemuck::{Pod, cast_slice, cast_slice_mut};
+
+/// An n-d box of elements and how it lies in two slices: lengths, and offsets and steps in elements.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Copying {
+    pub(crate) lengths: Vec<usize>,
+    pub(crate) from: isize,
+    pub(crate) from_steps: Vec<isize>,
+    pub(crate) to: isize,
+    pub(crate) to_steps: Vec<isize>,
+}
+
+/// Copies a box of elements of `item` bytes.
+///
+/// Cost: one read and one write an element; runs that are contiguous on both sides go as a whole.
+pub(crate) fn copy(item: usize, copying: &Copying, from: &[u8], to: &mut [u8]) {
+    if copying.lengths.contains(&0) {
+        return;
+    }
+    let copying = copying.collapsed();
+    match item {
+        1 => walk::<u8>(&copying, 0, copying.from, copying.to, from, to),
+        4 => walk::<u32>(&copying, 0, copying.from, copying.to, cast_slice(from), cast_slice_mut(to)),
+        _ => walk::<u64>(&copying, 0, copying.from, copying.to, cast_slice(from), cast_slice_mut(to)),
+    }
+}
+
+/// Reads elements `start..` of an array in row-major order, as many as `out` holds, through other steps.
+///
+/// Cost: one read and one write an element; a division for each axis at the start.
+pub(crate) fn gather(
+    item: usize,
+    lengths: &[usize],
+    from_steps: &[isize],
+    from_start: isize,
+    start: usize,
+    from: &[u8],
+    out: &mut [u8],
+) {
+    match item {
+        1 => gather_typed::<u8>(lengths, from_steps, from_start, start, from, out),
+        4 => gather_typed::<u32>(lengths, from_steps, from_start, start, cast_slice(from), cast_slice_mut(out)),
+        _ => gather_typed::<u64>(lengths, from_steps, from_start, start, cast_slice(from), cast_slice_mut(out)),
+    }
+}
+
+/// Repeats one element.
+///
+/// Cost: one write an element.
+pub(crate) fn splat(item: usize, value: [u8; 8], out: &mut [u8]) {
+    match item {
+        1 => out.fill(value[0]),
+        4 => cast_slice_mut::<u8, [u8; 4]>(out).fill([value[0], value[1], value[2], value[3]]),
+        _ => cast_slice_mut::<u8, [u8; 8]>(out).fill(value),
+    }
+}
+
+impl Copying {
+    /// The same box with as few axes as possible: lengths of one go, and axes that follow on join.
+    fn collapsed(&self) -> Copying {
+        let mut result = Copying { from: self.from, to: self.to, ..Copying::default() };
+        for axis in (0..self.lengths.len()).filter(|&axis| self.lengths[axis] != 1) {
+            let (length, from, to) = (self.lengths[axis], self.from_steps[axis], self.to_steps[axis]);
+            let joins = match (result.from_steps.last(), result.to_steps.last()) {
+                (Some(&outer_from), Some(&outer_to)) => {
+                    outer_from == from * length as isize && outer_to == to * length as isize
+                }
+                _ => false,
+            };
+            if joins {
+                let last = result.lengths.len() - 1;
+                result.lengths[last] *= length;
+                result.from_steps[last] = from;
+                result.to_steps[last] = to;
+            } else {
+                result.lengths.push(length);
+                result.from_steps.push(from);
+                result.to_steps.push(to);
+            }
+        }
+        result
+    }
+}
+
+fn walk<T: Pod>(copying: &Copying, axis: usize, from_at: isize, to_at: isize, from: &[T], to: &mut [T]) {
+    let axes = copying.lengths.len();
+    if axis == axes {
+        to[to_at as usize] = from[from_at as usize];
+        return;
+    }
+    let (length, from_step, to_step) = (copying.lengths[axis], copying.from_steps[axis], copying.to_steps[axis]);
+    if axis + 1 == axes {
+        return run(length, from_at, from_step, to_at, to_step, from, to);
+    }
+    if axis + 2 == axes && copying.from_steps[axis + 1].abs() > from_step.abs() && length > 1 {
+        return blocks(copying, from_at, to_at, from, to);
+    }
+    for i in 0..length as isize {
+        walk(copying, axis + 1, from_at + i * from_step, to_at + i * to_step, from, to);
+    }
+}
+
+/// The two innermost axes when the source runs across: in squares that fit the nearest cache.
+fn blocks<T: Pod>(copying: &Copying, from_at: isize, to_at: isize, from: &[T], to: &mut [T]) {
+    const SIDE: usize = 32;
+    let axis = copying.lengths.len() - 2;
+    let (rows, columns) = (copying.lengths[axis], copying.lengths[axis + 1]);
+    for column in (0..columns).step_by(SIDE) {
+        let width = SIDE.min(columns - column);
+        for row in 0..rows as isize {
+            let from_at = from_at + row * copying.from_steps[axis] + column as isize * copying.from_steps[axis + 1];
+            let to_at = to_at + row * copying.to_steps[axis] + column as isize * copying.to_steps[axis + 1];
+            run(width, from_at, copying.from_steps[axis + 1], to_at, copying.to_steps[axis + 1], from, to);
+        }
+    }
+}
+
+fn run<T: Pod>(
+    length: usize,
+    from_at: isize,
+    from_step: isize,
+    to_at: isize,
+    to_step: isize,
+    from: &[T],
+    to: &mut [T],
+) {
+    let (from_start, to_start) = (from_at as usize, to_at as usize);
+    match (from_step, to_step) {
+        (1, 1) => to[to_start..to_start + length].copy_from_slice(&from[from_start..from_start + length]),
+        (0, 1) => to[to_start..to_start + length].fill(from[from_start]),
+        _ => {
+            for i in 0..length as isize {
+                to[(to_at + i * to_step) as usize] = from[(from_at + i * from_step) as usize];
+            }
+        }
+    }
+}
+
+fn gather_typed<T: Pod>(
+    lengths: &[usize],
+    steps: &[isize],
+    from_start: isize,
+    start: usize,
+    from: &[T],
+    out: &mut [T],
+) {
+    let Some(inner) = lengths.len().checked_sub(1) else {
+        return out.fill(from[from_start as usize]);
+    };
+    let mut index = vec![0; lengths.len()];
+    let mut rest = start;
+    for (index, &length) in index.iter_mut().zip(lengths).rev() {
+        *index = rest % length;
+        rest /= length;
+    }
+    let mut done = 0;
+    while done < out.len() {
+        let offset: isize = index.iter().zip(steps).map(|(&index, &step)| index as isize * step).sum();
+        let length = (lengths[inner] - index[inner]).min(out.len() - done);
+        run(length, from_start + offset, steps[inner], 0, 1, from, &mut out[done..done + length]);
+        done += length;
+        index[inner] += length;
+        for axis in (1..lengths.len()).rev() {
+            if index[axis] < lengths[axis] {
+                break;
+            }
+            index[axis] = 0;
+            index[axis - 1] += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transposed_box_lands_across() {
+        let (rows, columns) = (70, 50);
+        let from: Vec<u64> = (0..rows * columns).collect();
+        let mut to = vec![0_u64; from.len()];
+        let copying = Copying {
+            lengths: vec![columns as usize, rows as usize],
+            from_steps: vec![1, columns as isize],
+            to_steps: vec![rows as isize, 1],
+            ..Copying::default()
+        };
+        copy(8, &copying, cast_slice(&from), cast_slice_mut(&mut to));
+        for row in 0..rows {
+            for column in 0..columns {
+                assert_eq!(to[(column * rows + row) as usize], from[(row * columns + column) as usize]);
+            }
+        }
+    }
+
+    #[test]
+    fn steps_backwards_and_of_zero() {
+        let from: Vec<u32> = (0..6).collect();
+        let mut to = [0_u32; 6];
+        let copying = Copying { lengths: vec![2, 3], from: 5, from_steps: vec![0, -2], to: 0, to_steps: vec![3, 1] };
+        copy(4, &copying, cast_slice(&from), cast_slice_mut(&mut to));
+        assert_eq!(to, [5, 3, 1, 5, 3, 1]);
+    }
+
+    #[test]
+    fn a_gather_may_start_and_end_anywhere() {
+        let (lengths, steps) = ([4, 3, 5], [0, 5, 1]);
+        let from: Vec<u8> = (0..15).collect();
+        let whole: Vec<u8> = (0..60).map(|i| i % 15).collect();
+        for start in 0..60 {
+            for end in start..=60 {
+                let mut out = vec![0; end - start];
+                gather(1, &lengths, &steps, 0, start, &from, &mut out);
+                assert_eq!(out, whole[start..end]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_number_repeats() {
+        let mut out = [0_u8; 3];
+        gather(1, &[], &[], 0, 0, &[7], &mut out);
+        assert_eq!(out, [7; 3]);
+        let mut words = [0_u64; 2];
+        splat(8, 3_u64.to_ne_bytes(), cast_slice_mut(&mut words));
+        assert_eq!(words, [3, 3]);
+    }
+}

@@ -1,0 +1,74 @@
+//! The serial kernel of exact Lloyd K-Means: nearest centres, sums by cluster, and distances for seeding.
+//!
+//! A pass reads the data once: a block of rows is assigned to centres and added to the sums while it is in cache;
+//! neither an n×k matrix nor a centred copy of the data exists. All coordinates are *centred*: a column's origin
+//! (its mean) is subtracted on the fly, because the expansion ‖c‖² − 2x·c loses digits far from zero.
+//! Invariant: a row's label and what it adds depend on the row, the origin, the centres and the scales alone;
+//! neither on the other rows of the call, nor on block sizes, nor on the vectors used, if they have a fused
+//! multiply-add. Sums are integers, so that they can be added in any order and grouping.
+//! Never here: threads, ranks, iterations, the choice of seeds.
+
+mod assign;
+mod distance;
+mod fixed;
+mod pack;
+mod pass;
+#[cfg(test)]
+mod reference;
+mod scratch;
+mod seed;
+mod simd;
+mod sums;
+#[cfg(test)]
+mod tests;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use distance::distances;
+pub use fixed::{FixedPoint, Scale};
+pub use pack::Centres;
+pub use pass::{Pass, assign};
+pub use scratch::Scratch;
+pub use seed::{candidate_potentials, find, lower_closest};
+pub use simd::Isa;
+pub use sums::Layout;
+
+use simd::Vectorised;
+
+/// The types of data: `f32` and `f64`.
+pub trait Real: bytemuck::Pod + PartialOrd + std::fmt::Debug + Send + Sync + Vectorised {
+    /// Zero.
+    const ZERO: Self;
+    /// Above all numbers.
+    const INFINITY: Self;
+    /// The same number.
+    fn widen(self) -> f64;
+    /// The nearest number.
+    fn narrow(value: f64) -> Self;
+}
+
+impl Real for f32 {
+    const ZERO: f32 = 0.0;
+    const INFINITY: f32 = f32::INFINITY;
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        f64::from(self)
+    }
+    #[inline(always)]
+    fn narrow(value: f64) -> f32 {
+        value as f32
+    }
+}
+
+impl Real for f64 {
+    const ZERO: f64 = 0.0;
+    const INFINITY: f64 = f64::INFINITY;
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        self
+    }
+    #[inline(always)]
+    fn narrow(value: f64) -> f64 {
+        value
+    }
+}

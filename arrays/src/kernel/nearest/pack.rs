@@ -1,0 +1,161 @@
+//! Lays centres and rows out in the order in which the assignment reads them.
+//!
+//! Centres lie in panels of eight: column by column, the eight values −2c side by side. Rows lie in tiles:
+//! column by column, one value of each row, the origin subtracted. Padding never reaches a result: centres
+//! beyond the last have an infinite norm, and the labels of rows beyond the last are dropped.
+//! Never here: a sum of products.
+
+use super::Real;
+use super::simd::Simd;
+use std::ops::Range;
+
+/// Centres in a panel.
+pub(super) const PANEL: usize = 8;
+
+/// The centres of one iteration, packed in memory that the caller provides.
+#[derive(Clone, Copy, Debug)]
+pub struct Centres<'a, T> {
+    count: usize,
+    columns: usize,
+    panels: &'a [T],
+    norms: &'a [T],
+    rows: &'a [T],
+    reach: &'a [T],
+}
+
+impl<'a, T: Real> Centres<'a, T> {
+    /// Values of memory that `count` packed centres need.
+    pub fn memory_len(count: usize, columns: usize) -> usize {
+        let padded = count.next_multiple_of(PANEL);
+        padded * columns + padded + count * columns + columns
+    }
+
+    /// Packs centred centres, a C-order k×d slice, into `memory` of `memory_len` values.
+    ///
+    /// Cost: 3·k·d values written; no allocation.
+    pub fn pack(centres: &[T], columns: usize, memory: &'a mut [T]) -> Centres<'a, T> {
+        assert!(columns > 0 && !centres.is_empty() && centres.len().is_multiple_of(columns), "centres of whole rows");
+        let count = centres.len() / columns;
+        assert_eq!(memory.len(), Self::memory_len(count, columns), "memory for {count} centres of {columns} columns");
+        let padded = count.next_multiple_of(PANEL);
+        let (panels, rest) = memory.split_at_mut(padded * columns);
+        let (norms, rest) = rest.split_at_mut(padded);
+        let (rows, reach) = rest.split_at_mut(centres.len());
+        panels.fill(T::ZERO);
+        norms.fill(T::INFINITY);
+        reach.fill(T::ZERO);
+        rows.copy_from_slice(centres);
+        for (index, centre) in centres.chunks_exact(columns).enumerate() {
+            let panel = &mut panels[index / PANEL * PANEL * columns..][..PANEL * columns];
+            let mut norm = 0.0;
+            for (column, &value) in centre.iter().enumerate() {
+                panel[column * PANEL + index % PANEL] = T::narrow(-2.0 * value.widen());
+                norm += value.widen() * value.widen();
+                let size = T::narrow(value.widen().abs());
+                reach[column] = if size > reach[column] { size } else { reach[column] };
+            }
+            norms[index] = T::narrow(norm);
+        }
+        Centres::packed(count, columns, memory)
+    }
+
+    /// The centres that `pack` left in `memory`.
+    pub fn packed(count: usize, columns: usize, memory: &'a [T]) -> Centres<'a, T> {
+        assert_eq!(memory.len(), Self::memory_len(count, columns), "memory for {count} centres of {columns} columns");
+        let padded = count.next_multiple_of(PANEL);
+        let (panels, rest) = memory.split_at(padded * columns);
+        let (norms, rest) = rest.split_at(padded);
+        let (rows, reach) = rest.split_at(count * columns);
+        Centres { count, columns, panels, norms, rows, reach }
+    }
+
+    /// The number of centres.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// A centre as it was given.
+    pub fn row(&self, cluster: usize) -> &'a [T] {
+        &self.rows[cluster * self.columns..][..self.columns]
+    }
+
+    /// The largest absolute value of each column.
+    pub fn reach(&self) -> &'a [T] {
+        self.reach
+    }
+
+    /// The number of panels.
+    #[inline(always)]
+    pub(super) fn panels(&self) -> usize {
+        self.norms.len() / PANEL
+    }
+
+    /// Some columns of a panel: the values −2c of each column.
+    #[inline(always)]
+    pub(super) fn panel(&self, panel: usize, columns: &Range<usize>) -> &'a [[T; PANEL]] {
+        let start = panel * self.columns;
+        &self.panels.as_chunks().0[start + columns.start..start + columns.end]
+    }
+
+    /// The squared norms of a panel.
+    #[inline(always)]
+    pub(super) fn norms(&self, panel: usize) -> &'a [T; PANEL] {
+        &self.norms.as_chunks().0[panel]
+    }
+}
+
+/// Packs the first rows of `rows`, as many as `V` vectors have lanes, into a tile: `tile[column][row]`.
+///
+/// Rows that do not exist are packed as zeros. `padded` is room for rows at the end of the slice.
+#[inline(always)]
+pub(super) fn pack_tile<T: Real, S: Simd<T>, const V: usize>(
+    simd: S,
+    rows: &[T],
+    origin: &[T],
+    tile: &mut [T],
+    padded: &mut Vec<T>,
+) {
+    let columns = origin.len();
+    // Four columns are read at once, so a row's last read may reach beyond its end.
+    let needed = (S::LANES - 1) * columns + columns.next_multiple_of(4);
+    for vector in 0..V {
+        let rows = rows.get(vector * S::LANES * columns..).unwrap_or(&[]);
+        let rows = if rows.len() >= needed {
+            rows
+        } else {
+            padded.clear();
+            padded.extend_from_slice(rows);
+            padded.resize(needed, T::ZERO);
+            &*padded
+        };
+        pack_vector::<T, S, V>(simd, rows, origin, &mut tile[vector * S::LANES..]);
+    }
+}
+
+#[inline(always)]
+fn pack_vector<T: Real, S: Simd<T>, const V: usize>(simd: S, rows: &[T], origin: &[T], tile: &mut [T]) {
+    let columns = origin.len();
+    let pitch = V * S::LANES;
+    let (fours, rest) = origin.as_chunks::<4>();
+    for (four, origin) in fours.iter().enumerate() {
+        let values = simd.columns(&rows[4 * four..], columns);
+        let tile = &mut tile[4 * four * pitch..];
+        for column in 0..4 {
+            let centred = simd.subtract(values[column], simd.splat(origin[column]));
+            simd.store(centred, &mut tile[column * pitch..]);
+        }
+    }
+    if !rest.is_empty() {
+        let values = simd.columns(&rows[4 * fours.len()..], columns);
+        let tile = &mut tile[4 * fours.len() * pitch..];
+        for (column, &origin) in rest.iter().enumerate() {
+            let centred = simd.subtract(values[column], simd.splat(origin));
+            simd.store(centred, &mut tile[column * pitch..]);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! One pass over rows: nearest centres, changed labels, sums and inertia, while a block is in cache.
+//!
+//! Invariant: a row is read from memory once for each pass.
+//! Never here: what a single block does (see `assign` and `sums`).
+
+use super::Real;
+use super::assign::{Blocking, assign_block};
+use super::fixed::{FixedPoint, Scale};
+use super::pack::Centres;
+use super::scratch::Scratch;
+use super::simd::{Isa, Widening, Work};
+use super::sums::{Layout, add_block, inertia_of_block, prepare};
+
+/// Labels rows by their nearest centre: argmin of ‖c‖² − 2x·c with x = row − origin, the lowest index on ties.
+///
+/// Shapes: `rows` m×d in C order, `origin` d, `labels` m; any m. No value is NaN.
+/// Cost: 2·m·k·d flops, one read of `rows`; no allocation beyond `scratch`.
+/// Order: columns ascend, fused, in `T`; the bits depend on row, origin and centres alone.
+pub fn assign<T: Real>(rows: &[T], origin: &[T], centres: &Centres<T>, labels: &mut [i32], scratch: &mut Scratch<T>) {
+    run(Isa::best(), Rows { rows, origin, labels }, centres, None, scratch);
+}
+
+/// What a pass of one iteration needs besides rows; the same for all tasks of the iteration.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass<'a, T> {
+    /// What is subtracted from the rows.
+    pub origin: &'a [T],
+    /// The centres to which rows are assigned.
+    pub centres: Centres<'a, T>,
+    /// The scales of the sums.
+    pub fixed: &'a FixedPoint,
+    /// The scale of the inertia, `fixed.inertia(centres.reach())`; `None` saves the work.
+    pub inertia: Option<Scale>,
+}
+
+impl<T: Real> Pass<'_, T> {
+    /// Assigns rows as `assign` does, and adds them to `words`, which lie as in `Layout`.
+    ///
+    /// `labels` holds the labels of the previous pass (−1 before the first) and then the new ones; those that differ
+    /// are counted.
+    /// Cost: 2·m·k·d flops, and about 6·m·d operations for the sums; one read of `rows`; no allocation beyond
+    /// `scratch`.
+    pub fn assign_and_add(&self, rows: &[T], labels: &mut [i32], words: &mut [i64], scratch: &mut Scratch<T>) {
+        self.assign_and_add_on(Isa::best(), rows, labels, words, scratch);
+    }
+
+    pub(super) fn assign_and_add_on(
+        &self,
+        isa: Isa,
+        rows: &[T],
+        labels: &mut [i32],
+        words: &mut [i64],
+        scratch: &mut Scratch<T>,
+    ) {
+        let layout = Layout::new(self.centres.count(), self.fixed);
+        assert_eq!(words.len(), layout.words(), "words as the layout has them");
+        assert_eq!(self.fixed.columns(), self.origin.len(), "a scale for each column");
+        prepare(self.fixed, self.origin, scratch);
+        let sums = Sums { layout, fixed: self.fixed, inertia: self.inertia, words };
+        run(isa, Rows { rows, origin: self.origin, labels }, &self.centres, Some(sums), scratch);
+    }
+}
+
+struct Rows<'a, T> {
+    rows: &'a [T],
+    origin: &'a [T],
+    labels: &'a mut [i32],
+}
+
+struct Sums<'a> {
+    layout: Layout,
+    fixed: &'a FixedPoint,
+    inertia: Option<Scale>,
+    words: &'a mut [i64],
+}
+
+struct Blocks<'a, T> {
+    rows: Rows<'a, T>,
+    centres: &'a Centres<'a, T>,
+    sums: Option<Sums<'a>>,
+    scratch: &'a mut Scratch<T>,
+}
+
+fn run<T: Real>(isa: Isa, rows: Rows<T>, centres: &Centres<T>, sums: Option<Sums>, scratch: &mut Scratch<T>) {
+    let columns = centres.columns();
+    assert_eq!(rows.origin.len(), columns, "an origin for each column");
+    assert_eq!(rows.rows.len(), rows.labels.len() * columns, "a label for each row");
+    T::dispatch(isa, Blocks { rows, centres, sums, scratch });
+}
+
+impl<T: Real> Work<T> for Blocks<'_, T> {
+    #[inline(always)]
+    fn run<S: Widening<T>>(self, simd: S) {
+        let Blocks { rows: Rows { mut rows, origin, labels }, centres, mut sums, scratch } = self;
+        let blocking = Blocking::new::<T, S>(centres);
+        scratch.fresh.resize(blocking.rows(), 0);
+        let mut fresh = std::mem::take(&mut scratch.fresh);
+        for labels in labels.chunks_mut(blocking.rows()) {
+            let fresh = &mut fresh[..labels.len()];
+            assign_block(simd, &blocking, (rows, origin), centres, fresh, scratch);
+            let (block, rest) = rows.split_at(labels.len() * centres.columns());
+            if let Some(sums) = &mut sums {
+                sums.add(block, labels, fresh, centres, scratch);
+            }
+            labels.copy_from_slice(fresh);
+            rows = rest;
+        }
+        scratch.fresh = fresh;
+    }
+}
+
+impl Sums<'_> {
+    #[inline(always)]
+    fn add<T: Real>(
+        &mut self,
+        rows: &[T],
+        before: &[i32],
+        labels: &[i32],
+        centres: &Centres<T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        let changed = before.iter().zip(labels).map(|(before, label)| i32::from(before != label)).sum::<i32>();
+        self.words[self.layout.changed()] += i64::from(changed);
+        add_block(&self.layout, self.fixed, rows, labels, self.words, scratch);
+        if let Some(scale) = &self.inertia {
+            let origin = &scratch.origin[..centres.columns()];
+            let inertia = inertia_of_block(scale, rows, labels, origin, |cluster| centres.row(cluster));
+            for (word, inertia) in self.words[self.layout.inertia()].iter_mut().zip(inertia) {
+                *word = word.wrapping_add(inertia);
+            }
+        }
+    }
+}

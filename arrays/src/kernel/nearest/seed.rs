@@ -1,0 +1,260 @@
+//! Distances of rows to candidates for a new centre, and potentials: the kernel of greedy k-means++.
+//!
+//! Distances are taken directly, in f64, so a row's distance to itself is zero and no origin is needed. Potentials
+//! are sums of min(D², closest) in fixed point: exact, whatever the order and grouping of rows.
+//! Never here: random numbers, the choice among candidates.
+
+use super::Real;
+use super::fixed::Scale;
+use super::pack::pack_tile;
+use super::scratch::{LINE, Scratch};
+use super::simd::{Isa, Simd, Widening, Work};
+
+/// A tile and the rows it came from share the first cache with the candidates.
+const BLOCK_BYTES: usize = 16 << 10;
+const TILES_MAX: usize = 16;
+/// Candidates measured at once.
+const GROUP: usize = 8;
+
+/// Adds each candidate's potential, Σ min(‖row − candidate‖², closest), to `potentials`: head and tail by candidate.
+///
+/// Shapes: `rows` m×d and `candidates` l×d in C order, `closest` m, `potentials` 2·l. `lowered`, if given, l×m,
+/// takes the minima, so that the chosen candidate's can replace `closest` without another look at the rows.
+/// Cost: 3·m·l·d flops, one read of `rows`; no allocation beyond `scratch`.
+/// Order: columns ascend, fused, in f64; the sums are exact, for a `scale` that bounds `closest` over all rows.
+pub fn candidate_potentials<T: Real>(
+    (rows, columns): (&[T], usize),
+    candidates: &[T],
+    closest: &[f64],
+    scale: &Scale,
+    lowered: Option<&mut [f64]>,
+    potentials: &mut [i64],
+    scratch: &mut Scratch<T>,
+) {
+    let count = potentials.len() / 2;
+    assert_eq!(rows.len(), closest.len() * columns, "a distance for each row");
+    assert_eq!(candidates.len(), count * columns, "two words for each candidate");
+    if let Some(lowered) = &lowered {
+        assert_eq!(lowered.len(), count * closest.len(), "room for all minima");
+    }
+    run(Isa::best(), rows, candidates, columns, Potentials { closest, scale, lowered, potentials }, scratch);
+}
+
+/// Lowers each row's closest squared distance by a new centre, and returns the largest that remains (0 of no rows).
+///
+/// Shapes: `rows` m×d in C order, `centre` d, `closest` m (infinity before the first centre).
+/// Cost: 3·m·d flops, one read of `rows`; no allocation beyond `scratch`. The distances are those that
+/// `candidate_potentials` found, bit for bit.
+pub fn lower_closest<T: Real>(rows: &[T], centre: &[T], closest: &mut [f64], scratch: &mut Scratch<T>) -> f64 {
+    assert_eq!(rows.len(), closest.len() * centre.len(), "a distance for each row");
+    let mut lowest = Lowest { closest, largest: 0.0 };
+    run(Isa::best(), rows, centre, centre.len(), &mut lowest, scratch);
+    lowest.largest
+}
+
+/// The first row at which the running potential, in units of `scale`, reaches `target`; none if it never does.
+///
+/// Cost: one addition a row.
+pub fn find(closest: &[f64], scale: &Scale, target: i128) -> Option<usize> {
+    let mut running = 0;
+    closest.iter().position(|&distance| {
+        running += scale.total(scale.split(distance));
+        running >= target
+    })
+}
+
+/// What becomes of distances.
+pub(super) trait Take {
+    /// Takes the distances of a candidate to the rows from `start` on; to be marked `#[inline(always)]`.
+    fn take(&mut self, candidate: usize, start: usize, distances: &[f64]);
+}
+
+struct Potentials<'a> {
+    closest: &'a [f64],
+    scale: &'a Scale,
+    lowered: Option<&'a mut [f64]>,
+    potentials: &'a mut [i64],
+}
+
+impl Take for Potentials<'_> {
+    #[inline(always)]
+    fn take(&mut self, candidate: usize, start: usize, distances: &[f64]) {
+        let rows = start..start + distances.len();
+        let mut sum = [0; 2];
+        for (&new, &old) in distances.iter().zip(&self.closest[rows.clone()]) {
+            self.scale.add(&mut sum, if new < old { new } else { old });
+        }
+        for (word, sum) in self.potentials[2 * candidate..].iter_mut().zip(sum) {
+            *word = word.wrapping_add(sum);
+        }
+        if let Some(lowered) = &mut self.lowered {
+            let lowered = &mut lowered[candidate * self.closest.len()..][rows.clone()];
+            for ((lowered, &new), &old) in lowered.iter_mut().zip(distances).zip(&self.closest[rows]) {
+                *lowered = if new < old { new } else { old };
+            }
+        }
+    }
+}
+
+struct Lowest<'a> {
+    closest: &'a mut [f64],
+    largest: f64,
+}
+
+impl Take for &mut Lowest<'_> {
+    #[inline(always)]
+    fn take(&mut self, _: usize, start: usize, distances: &[f64]) {
+        // Eight running maxima, as many as a vector has lanes: the maximum does not depend on their order.
+        let mut largest = [0.0; 8];
+        let closest = &mut self.closest[start..start + distances.len()];
+        for (closest, distances) in closest.chunks_mut(8).zip(distances.chunks(8)) {
+            for ((closest, &new), largest) in closest.iter_mut().zip(distances).zip(&mut largest) {
+                *closest = if new < *closest { new } else { *closest };
+                *largest = if *closest > *largest { *closest } else { *largest };
+            }
+        }
+        self.largest = largest.into_iter().fold(self.largest, f64::max);
+    }
+}
+
+pub(super) fn run<T: Real>(
+    isa: Isa,
+    rows: &[T],
+    candidates: &[T],
+    columns: usize,
+    each: impl Take,
+    scratch: &mut Scratch<T>,
+) {
+    assert!(columns > 0 && candidates.len().is_multiple_of(columns), "candidates of whole rows");
+    T::dispatch(isa, Distances { rows, candidates, columns, each, scratch });
+}
+
+struct Distances<'a, T, F> {
+    rows: &'a [T],
+    candidates: &'a [T],
+    columns: usize,
+    each: F,
+    scratch: &'a mut Scratch<T>,
+}
+
+impl<T: Real, F: Take> Work<T> for Distances<'_, T, F> {
+    #[inline(always)]
+    fn run<S: Widening<T>>(mut self, simd: S) {
+        let columns = self.columns;
+        let count = self.candidates.len() / columns;
+        let points = <S as Simd<T>>::BLOCK.0 * <S as Simd<T>>::LANES;
+        let tiles = (BLOCK_BYTES / (points * columns * size_of::<T>())).clamp(1, TILES_MAX);
+        let block = tiles * points;
+        let Scratch { tiles: packed, candidates, distances, zeros, padded, .. } = self.scratch;
+        lay_out(self.candidates, columns, candidates);
+        zeros.clear();
+        zeros.resize(columns, T::ZERO);
+        let packed = packed.take(points * columns);
+        let distances = distances.take(count * block);
+        for start in (0..self.rows.len() / columns).step_by(block) {
+            let used = (self.rows.len() / columns - start).min(block);
+            for tile in 0..used.div_ceil(points) {
+                // While a tile is measured, its successor in the next block comes from memory.
+                let rows = &self.rows[(start + tile * points) * columns..];
+                let ahead = rows.get(block * columns..).unwrap_or(&[]);
+                let ahead = &ahead[..ahead.len().min(points * columns)];
+                ahead.chunks(LINE / size_of::<T>()).for_each(|line| Simd::<T>::prefetch(simd, line));
+                match <S as Simd<T>>::BLOCK.0 {
+                    3 => pack_tile::<T, S, 3>(simd, rows, zeros, packed, padded),
+                    _ => pack_tile::<T, S, 2>(simd, rows, zeros, packed, padded),
+                }
+                let vectors = <S as Simd<f64>>::BLOCK.0 * <S as Simd<f64>>::LANES;
+                for first in (0..points).step_by(vectors) {
+                    let out = &mut distances[tile * points + first..];
+                    measure_all::<T, S>(simd, (&packed[first..], points), candidates, columns, (out, block));
+                }
+            }
+            for candidate in 0..count {
+                self.each.take(candidate, start, &distances[candidate * block..][..used]);
+            }
+        }
+    }
+}
+
+/// Candidates in groups of `GROUP`, the last one as large as it is: column by column, a group side by side.
+fn lay_out<T: Real>(candidates: &[T], columns: usize, packed: &mut Vec<f64>) {
+    packed.clear();
+    for group in candidates.chunks(GROUP * columns) {
+        for column in 0..columns {
+            packed.extend(group[column..].iter().step_by(columns).map(|value| value.widen()));
+        }
+    }
+}
+
+/// Distances of some points of a tile, which has `pitch`, to all candidates; by candidate `stride` apart in `out`.
+#[inline(always)]
+fn measure_all<T, S: Widening<T>>(
+    simd: S,
+    (tile, pitch): (&[T], usize),
+    candidates: &[f64],
+    columns: usize,
+    (out, stride): (&mut [f64], usize),
+) {
+    for (group, candidates) in candidates.chunks(GROUP * columns).enumerate() {
+        let out = (&mut out[group * GROUP * stride..], stride);
+        let tile = (tile, pitch);
+        match (candidates.len() / columns, <S as Simd<f64>>::BLOCK) {
+            (1, (3, _)) => measure::<T, S, 3, 1, 1>(simd, tile, candidates, 0, out),
+            (2, (3, _)) => measure::<T, S, 3, 2, 2>(simd, tile, candidates, 0, out),
+            (3, (3, _)) => measure::<T, S, 3, 3, 3>(simd, tile, candidates, 0, out),
+            (4, (3, _)) => measure::<T, S, 3, 4, 4>(simd, tile, candidates, 0, out),
+            (5, (3, _)) => measure::<T, S, 3, 5, 5>(simd, tile, candidates, 0, out),
+            (6, (3, _)) => measure::<T, S, 3, 6, 6>(simd, tile, candidates, 0, out),
+            (7, (3, _)) => measure::<T, S, 3, 7, 7>(simd, tile, candidates, 0, out),
+            (_, (3, _)) => measure::<T, S, 3, 8, 8>(simd, tile, candidates, 0, out),
+            (1, _) => measure::<T, S, 2, 1, 1>(simd, tile, candidates, 0, out),
+            (2, _) => measure::<T, S, 2, 2, 2>(simd, tile, candidates, 0, out),
+            (3, _) => measure::<T, S, 2, 3, 3>(simd, tile, candidates, 0, out),
+            (4, _) => measure::<T, S, 2, 4, 4>(simd, tile, candidates, 0, out),
+            (5, _) => measure_two::<T, S, 4, 1, 5>(simd, tile, candidates, out),
+            (6, _) => measure_two::<T, S, 4, 2, 6>(simd, tile, candidates, out),
+            (7, _) => measure_two::<T, S, 4, 3, 7>(simd, tile, candidates, out),
+            (_, _) => measure_two::<T, S, 4, 4, 8>(simd, tile, candidates, out),
+        }
+    }
+}
+
+/// The same for a group that needs more registers than there are: first `A`, then `B` of its `G` candidates.
+#[inline(always)]
+fn measure_two<T, S: Widening<T>, const A: usize, const B: usize, const G: usize>(
+    simd: S,
+    tile: (&[T], usize),
+    candidates: &[f64],
+    (out, stride): (&mut [f64], usize),
+) {
+    measure::<T, S, 2, A, G>(simd, tile, candidates, 0, (out, stride));
+    measure::<T, S, 2, B, G>(simd, tile, candidates, A, (&mut out[A * stride..], stride));
+}
+
+/// Distances of `V` vectors of points to `C` of the `G` candidates that lie side by side, from `skip` on.
+#[inline(always)]
+fn measure<T, S: Widening<T>, const V: usize, const C: usize, const G: usize>(
+    simd: S,
+    (tile, pitch): (&[T], usize),
+    candidates: &[f64],
+    skip: usize,
+    (out, stride): (&mut [f64], usize),
+) {
+    let lanes = <S as Simd<f64>>::LANES;
+    let mut sums = [[Simd::<f64>::splat(simd, 0.0); V]; C];
+    for (points, candidates) in tile.chunks(pitch).zip(candidates.as_chunks::<G>().0) {
+        let x: [_; V] = std::array::from_fn(|v| simd.load_wide(&points[v * lanes..]));
+        for c in 0..C {
+            let candidate = Simd::<f64>::splat(simd, candidates[skip + c]);
+            for v in 0..V {
+                let difference = Simd::<f64>::subtract(simd, x[v], candidate);
+                sums[c][v] = Simd::<f64>::multiply_add(simd, difference, difference, sums[c][v]);
+            }
+        }
+    }
+    for (c, sums) in sums.iter().enumerate() {
+        for (v, &sum) in sums.iter().enumerate() {
+            Simd::<f64>::store(simd, sum, &mut out[c * stride + v * lanes..]);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Sums, counts and inertia by cluster as integers, and the centres that follow from them.
+//!
+//! Invariant: the words of a set of labelled rows do not depend on the order or grouping in which rows were added;
+//! adding the words of parts gives the words of the whole, on any number of threads and ranks.
+//! Never here: the search for labels, messages.
+
+use super::Real;
+use super::distance::squared_distance;
+use super::fixed::{FixedPoint, Scale, head, split};
+use super::scratch::Scratch;
+use std::ops::Range;
+
+/// Columns below which rows are quantised many at a time.
+const NARROW_COLUMNS: usize = 16;
+/// Entries quantised at a time in that case, about.
+const NARROW_ENTRIES: usize = 192;
+
+/// Where the sums, counts and totals of an iteration lie in one run of words, fit for one all-reduce.
+///
+/// In order: for each cluster the heads of its column sums, then (two limbs) their tails; the counts; head and tail
+/// of the inertia; the number of changed labels; a status word that belongs to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    clusters: usize,
+    columns: usize,
+    limbs: usize,
+}
+
+impl Layout {
+    /// The layout for `clusters` clusters.
+    pub fn new(clusters: usize, fixed: &FixedPoint) -> Layout {
+        Layout { clusters, columns: fixed.columns(), limbs: fixed.limbs() }
+    }
+
+    /// All words: limbs·k·d + k + 4.
+    pub fn words(&self) -> usize {
+        self.status() + 1
+    }
+
+    /// The sums of all clusters.
+    pub fn sums(&self) -> Range<usize> {
+        0..self.clusters * self.columns * self.limbs
+    }
+
+    /// The sums of one cluster.
+    pub fn sum(&self, cluster: usize) -> Range<usize> {
+        let width = self.columns * self.limbs;
+        cluster * width..(cluster + 1) * width
+    }
+
+    /// The number of rows of each cluster.
+    pub fn counts(&self) -> Range<usize> {
+        self.sums().end..self.sums().end + self.clusters
+    }
+
+    /// Head and tail of the inertia.
+    pub fn inertia(&self) -> Range<usize> {
+        self.counts().end..self.counts().end + 2
+    }
+
+    /// The number of labels that changed.
+    pub fn changed(&self) -> usize {
+        self.inertia().end
+    }
+
+    /// The caller's word, the last.
+    pub fn status(&self) -> usize {
+        self.changed() + 1
+    }
+
+    /// The inertia, if `scale` is the one with which rows were added.
+    pub fn inertia_value(&self, scale: &Scale, words: &[i64]) -> f64 {
+        let at = self.inertia();
+        scale.value([words[at.start], words[at.start + 1]])
+    }
+
+    /// Writes the centred mean of a cluster; `false`, and nothing written, if the cluster is empty.
+    ///
+    /// Error: the exact mean of the quantised values, rounded twice in f64 and once to `T`.
+    pub fn mean<T: Real>(&self, fixed: &FixedPoint, words: &[i64], cluster: usize, mean: &mut [T]) -> bool {
+        let count = words[self.counts()][cluster];
+        let sum = &words[self.sum(cluster)];
+        for (column, mean) in mean.iter_mut().enumerate().take(if count > 0 { self.columns } else { 0 }) {
+            let tail = if self.limbs == 2 { sum[self.columns + column] } else { 0 };
+            *mean = T::narrow(fixed.mean(column, sum[column], tail, count));
+        }
+        count > 0
+    }
+
+    /// Moves one row from the sums and count of a cluster to those of another, exactly.
+    pub fn move_row<T: Real>(
+        &self,
+        fixed: &FixedPoint,
+        words: &mut [i64],
+        (from, to): (usize, usize),
+        (row, origin): (&[T], &[T]),
+    ) {
+        for column in 0..self.columns {
+            let value = row[column].widen() - origin[column].widen();
+            let limbs = split(value, fixed.factors()[column], fixed.tail());
+            for (limb, &part) in limbs.iter().enumerate().take(self.limbs) {
+                let at = limb * self.columns + column;
+                words[self.sum(from).start + at] = words[self.sum(from).start + at].wrapping_sub(part);
+                words[self.sum(to).start + at] = words[self.sum(to).start + at].wrapping_add(part);
+            }
+        }
+        words[self.counts().start + from] -= 1;
+        words[self.counts().start + to] += 1;
+    }
+
+    /// Adds all words of `from` to `into`.
+    pub fn merge(&self, into: &mut [i64], from: &[i64]) {
+        let (into, from) = (&mut into[..self.words()], &from[..self.words()]);
+        for (into, from) in into.iter_mut().zip(from) {
+            *into = into.wrapping_add(*from);
+        }
+    }
+}
+
+/// Adds labelled rows to the sums and counts; `scratch.origin` must have been filled by `prepare`.
+#[inline(always)]
+pub(super) fn add_block<T: Real>(
+    layout: &Layout,
+    fixed: &FixedPoint,
+    rows: &[T],
+    labels: &[i32],
+    words: &mut [i64],
+    scratch: &mut Scratch<T>,
+) {
+    let (sums, tallies) = words.split_at_mut(layout.sums().end);
+    let counts = &mut tallies[..layout.clusters];
+    for &label in labels {
+        counts[label as usize] += 1;
+    }
+    match (layout.columns < NARROW_COLUMNS, layout.limbs) {
+        (true, 1) => add_narrow::<T, 1>(fixed, rows, labels, sums, scratch),
+        (true, _) => add_narrow::<T, 2>(fixed, rows, labels, sums, scratch),
+        (false, 1) => add_wide::<T, 1>(fixed, rows, labels, sums, &scratch.origin),
+        (false, _) => add_wide::<T, 2>(fixed, rows, labels, sums, &scratch.origin),
+    }
+}
+
+/// The inertia of labelled rows as head and tail.
+#[inline(always)]
+pub(super) fn inertia_of_block<'a, T: Real>(
+    scale: &Scale,
+    rows: &[T],
+    labels: &[i32],
+    origin: &[f64],
+    centre: impl Fn(usize) -> &'a [T],
+) -> [i64; 2] {
+    let mut sum = [0; 2];
+    for (row, &label) in rows.chunks_exact(origin.len()).zip(labels) {
+        let distance = squared_distance(row, origin, centre(label as usize));
+        scale.add(&mut sum, if distance < f64::MAX { distance } else { f64::MAX });
+    }
+    sum
+}
+
+#[inline(always)]
+fn add_wide<T: Real, const LIMBS: usize>(
+    fixed: &FixedPoint,
+    rows: &[T],
+    labels: &[i32],
+    sums: &mut [i64],
+    origin: &[f64],
+) {
+    let columns = fixed.columns();
+    let (origin, factors, tail) = (&origin[..columns], &fixed.factors()[..columns], fixed.tail());
+    for (row, &label) in rows.chunks_exact(columns).zip(labels) {
+        let sum = &mut sums[label as usize * LIMBS * columns..][..LIMBS * columns];
+        let (heads, tails) = sum.split_at_mut(columns);
+        for column in 0..columns {
+            let value = row[column].widen() - origin[column];
+            if LIMBS == 1 {
+                heads[column] = heads[column].wrapping_add(head(value, factors[column]));
+            } else {
+                let words = split(value, factors[column], tail);
+                heads[column] = heads[column].wrapping_add(words[0]);
+                tails[column] = tails[column].wrapping_add(words[1]);
+            }
+        }
+    }
+}
+
+/// Short rows: quantised side by side, so that vectors are full, then added one by one.
+#[inline(always)]
+fn add_narrow<T: Real, const LIMBS: usize>(
+    fixed: &FixedPoint,
+    rows: &[T],
+    labels: &[i32],
+    sums: &mut [i64],
+    scratch: &mut Scratch<T>,
+) {
+    let columns = fixed.columns();
+    let rows_at_once = NARROW_ENTRIES / columns;
+    let entries = rows_at_once * columns;
+    let (origins, factors) = scratch.origin[columns..].split_at(entries);
+    let factors = &factors[..entries];
+    let tail = fixed.tail();
+    scratch.quantised.resize(2 * NARROW_ENTRIES, 0);
+    let (heads, tails) = scratch.quantised.split_at_mut(NARROW_ENTRIES);
+    for (rows, labels) in rows.chunks(entries).zip(labels.chunks(rows_at_once)) {
+        let used = rows.len();
+        let (origins, factors) = (&origins[..used], &factors[..used]);
+        let (heads, tails) = (&mut heads[..used], &mut tails[..used]);
+        for entry in 0..used {
+            let value = rows[entry].widen() - origins[entry];
+            if LIMBS == 1 {
+                heads[entry] = head(value, factors[entry]);
+            } else {
+                [heads[entry], tails[entry]] = split(value, factors[entry], tail);
+            }
+        }
+        let quantised = (&heads[..], &tails[..]);
+        match columns {
+            1 => scatter::<LIMBS>(1, quantised, labels, sums),
+            2 => scatter::<LIMBS>(2, quantised, labels, sums),
+            3 => scatter::<LIMBS>(3, quantised, labels, sums),
+            4 => scatter::<LIMBS>(4, quantised, labels, sums),
+            _ => scatter::<LIMBS>(columns, quantised, labels, sums),
+        }
+    }
+}
+
+/// Adds quantised rows to the sums of their clusters; inlined for each width that is known.
+#[inline(always)]
+fn scatter<const LIMBS: usize>(columns: usize, (heads, tails): (&[i64], &[i64]), labels: &[i32], sums: &mut [i64]) {
+    let rows = heads.chunks_exact(columns).zip(tails.chunks_exact(columns));
+    for ((heads, tails), &label) in rows.zip(labels) {
+        let sum = &mut sums[label as usize * LIMBS * columns..][..LIMBS * columns];
+        for column in 0..columns {
+            sum[column] = sum[column].wrapping_add(heads[column]);
+            if LIMBS == 2 {
+                sum[columns + column] = sum[columns + column].wrapping_add(tails[column]);
+            }
+        }
+    }
+}
+
+/// Fills `scratch.origin`: the origin once, then (short rows) origins and factors side by side, as often as needed.
+pub(super) fn prepare<T: Real>(fixed: &FixedPoint, origin: &[T], scratch: &mut Scratch<T>) {
+    let columns = origin.len();
+    let repeats = if columns < NARROW_COLUMNS { NARROW_ENTRIES / columns } else { 0 };
+    scratch.origin.clear();
+    for _ in 0..=repeats {
+        scratch.origin.extend(origin.iter().map(|value| value.widen()));
+    }
+    for _ in 0..repeats {
+        scratch.origin.extend_from_slice(fixed.factors());
+    }
+}
