@@ -1,0 +1,210 @@
+//! Arrays as programs use them: handles that are cheap to copy, of values that are recorded or there.
+//!
+//! Every method is called by all ranks alike. What costs nothing on other ranks' behalf says nothing of it;
+//! a method that may wait or send says so.
+
+mod arithmetic;
+mod create;
+mod reductions;
+mod views;
+
+pub(crate) use create::room;
+
+pub use arithmetic::Operand;
+
+use crate::distribution::{Layout, RowDistribution};
+use crate::dtype::{DType, Element, Scalar};
+use crate::error::{Error, Result};
+use crate::evaluate::{evaluate, is_immediate, value};
+use crate::expr::{self, Node};
+use crate::shape::Shape;
+use crate::tile::{Part, Tile};
+use girih_runtime::ids::Rank;
+use girih_runtime::world::World;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Recorded operations beyond so many are computed before more are recorded, so that neither memory nor the
+/// depth of an expression grows with the length of a program.
+const HEIGHT_MAX: usize = 64;
+
+/// A distributed n-d array. Clones share it; nobody changes it.
+#[derive(Clone)]
+pub struct Array {
+    world: World,
+    node: Arc<Node>,
+}
+
+/// What this rank has of an array: rows that follow one another in memory.
+#[derive(Clone, Debug)]
+pub struct Local {
+    /// The blocks, which keep the memory alive.
+    pub part: Arc<Part>,
+    /// The rows, counted over all ranks.
+    pub rows: Range<usize>,
+    /// The shape of this part: as the array's, with this rank's number of rows.
+    pub shape: Vec<usize>,
+    /// The type of the elements.
+    pub dtype: DType,
+}
+
+impl Array {
+    /// Takes a recorded node; computes it now if it is small, or if much was recorded before it.
+    pub(crate) fn record(world: &World, node: Arc<Node>) -> Result<Array> {
+        if node.height > HEIGHT_MAX || (node.layout == Layout::Replicated && is_immediate(&node)) {
+            evaluate(world, &node)?;
+        }
+        Ok(Array { world: world.clone(), node })
+    }
+
+    pub(crate) fn ready(world: &World, shape: Shape, dtype: DType, part: Part) -> Array {
+        Array { world: world.clone(), node: Node::ready(shape, dtype, part) }
+    }
+
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    fn with(&self, node: Arc<Node>) -> Result<Array> {
+        Array::record(&self.world, node)
+    }
+
+    /// The world that the array lives in.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The length along each axis.
+    pub fn shape(&self) -> &[usize] {
+        &self.node.shape
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.node.dtype
+    }
+
+    /// Whether every rank has all elements, or its own rows.
+    pub fn layout(&self) -> Layout {
+        self.node.layout
+    }
+
+    /// How rows are spread over ranks where the layout is by rows.
+    pub fn distribution(&self) -> RowDistribution {
+        RowDistribution::new(self.node.shape.rows(), self.world.size(), self.world.config().tile_bytes)
+    }
+
+    /// The rows that this rank has.
+    pub fn local_rows(&self) -> Range<usize> {
+        self.rows_of(self.world.rank())
+    }
+
+    /// The rows that a rank has.
+    pub fn rows_of(&self, rank: Rank) -> Range<usize> {
+        match self.layout() {
+            Layout::Replicated => 0..self.node.shape.rows(),
+            Layout::Rows => self.distribution().rows_of(rank),
+        }
+    }
+
+    /// Whether the value is there, so that reading this rank's part neither waits nor sends.
+    pub fn is_ready(&self) -> bool {
+        self.node.part().is_some()
+    }
+
+    /// Computes the value. Collective.
+    ///
+    /// # Errors
+    /// `Error::Runtime`, as `World::run`.
+    pub fn wait(&self) -> Result<()> {
+        evaluate(&self.world, &self.node)
+    }
+
+    /// This rank's blocks. Collective unless the value is there.
+    ///
+    /// # Errors
+    /// As [`Array::wait`].
+    pub fn part(&self) -> Result<Arc<Part>> {
+        value(&self.world, &self.node)
+    }
+
+    /// This rank's part as one run of rows. Collective unless the value is there.
+    ///
+    /// # Errors
+    /// As [`Array::wait`].
+    pub fn local(&self) -> Result<Local> {
+        let part = self.part()?;
+        let rows = self.local_rows();
+        let mut shape = self.node.shape.to_vec();
+        if let Some(first) = shape.first_mut() {
+            *first = rows.len();
+        }
+        Ok(Local { part, rows, shape, dtype: self.node.dtype })
+    }
+
+    /// This rank's tiles, in the order of rows; one tile with all rows if the array is replicated.
+    /// Collective unless the value is there.
+    ///
+    /// # Errors
+    /// As [`Array::wait`].
+    pub fn tiles(&self) -> Result<Vec<Tile>> {
+        Ok(self.part()?.tiles().to_vec())
+    }
+
+    /// The same elements, whole on every rank. Collective; brings all elements to all ranks.
+    ///
+    /// # Errors
+    /// As [`Array::wait`].
+    pub fn gather(&self) -> Result<Array> {
+        if self.layout() == Layout::Replicated {
+            return Ok(self.clone());
+        }
+        let gathered = Array { world: self.world.clone(), node: expr::gather(&self.node) };
+        gathered.wait()?;
+        Ok(gathered)
+    }
+
+    /// All elements in row-major order, on every rank. Collective.
+    ///
+    /// # Errors
+    /// As [`Array::wait`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        if self.world.size() == 1 {
+            return Ok(self.part()?.to_bytes());
+        }
+        let whole = self.gather()?;
+        Ok(whole.part()?.to_bytes())
+    }
+
+    /// All elements in row-major order, on every rank. Collective.
+    ///
+    /// # Errors
+    /// As [`Array::wait`]; replicated: `Error::Type` if the elements are of another type.
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
+        if T::DTYPE != self.dtype() {
+            return Err(Error::Type(format!("an array of {} was read as {}", self.dtype(), T::DTYPE)));
+        }
+        let bytes = self.to_bytes()?;
+        let mut elements = vec![T::zeroed(); bytes.len() / size_of::<T>()];
+        bytemuck::cast_slice_mut(&mut elements).copy_from_slice(&bytes);
+        Ok(elements)
+    }
+
+    /// The only element. Collective unless the value is there.
+    ///
+    /// # Errors
+    /// As [`Array::wait`]; replicated: `Error::Type` if there is not exactly one element.
+    pub fn to_scalar(&self) -> Result<Scalar> {
+        if self.node.shape.elements() != 1 {
+            return Err(Error::Type("only length-1 arrays can be converted to Python scalars".to_string()));
+        }
+        Ok(Scalar::from_bytes(self.dtype(), &self.to_bytes()?))
+    }
+}
+
+impl fmt::Debug for Array {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Array({} {}, {:?})", self.dtype(), self.node.shape, self.layout())
+    }
+}

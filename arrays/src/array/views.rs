@@ -1,0 +1,98 @@
+//! Elements at other places: slices, transposes, other shapes.
+
+use super::Array;
+use crate::error::{Error, Result};
+use crate::expr::{self, Index, View};
+use crate::shape::{Shape, broadcast, normalise_axis};
+
+impl Array {
+    /// Basic indexing, with NumPy's meaning. The result is a copy, made when it is needed.
+    ///
+    /// Cost: elements whose rows other ranks are to hold travel there, no others.
+    ///
+    /// # Errors
+    /// Replicated: `Error::Index` if an index is out of bounds or there are too many.
+    pub fn slice(&self, indices: &[Index]) -> Result<Array> {
+        let (view, shape) = View::indexed(&self.node().shape, indices)?;
+        let shape = Shape::new(&shape)?;
+        self.with(expr::view(self.node(), view, shape))
+    }
+
+    /// Axes in reverse order.
+    ///
+    /// # Errors
+    /// As [`Array::wait`], if much was recorded before.
+    pub fn transpose(&self) -> Result<Array> {
+        self.with(expr::transpose(self.node()))
+    }
+
+    /// Axes in the given order.
+    ///
+    /// # Errors
+    /// Replicated: `Error::Axis`, or `Error::Shape` if the order does not name each axis once.
+    pub fn permute(&self, order: &[i64]) -> Result<Array> {
+        let dimensions = self.shape().len();
+        if order.len() != dimensions {
+            return Err(Error::Shape("axes don't match array".to_string()));
+        }
+        let order = order.iter().map(|&axis| normalise_axis(axis, dimensions)).collect::<Result<Vec<_>, _>>()?;
+        if (0..dimensions).any(|axis| !order.contains(&axis)) {
+            return Err(Error::Shape("repeated axis in transpose".to_string()));
+        }
+        if order == [1, 0] {
+            return self.transpose();
+        }
+        let lengths: Vec<usize> = order.iter().map(|&axis| self.shape()[axis]).collect();
+        self.with(expr::view(self.node(), View::permuted(&self.node().shape, &order), Shape::new(&lengths)?))
+    }
+
+    /// The same elements in row-major order under another shape; one length may be -1.
+    ///
+    /// Cost: rows that change their rank travel.
+    ///
+    /// # Errors
+    /// Replicated: `Error::Shape` if the number of elements differs.
+    pub fn reshape(&self, lengths: &[i64]) -> Result<Array> {
+        let elements = self.node().shape.elements();
+        let refused = || {
+            let wanted = lengths.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+            Error::Shape(format!("cannot reshape array of size {elements} into shape ({wanted})"))
+        };
+        if lengths.iter().filter(|&&length| length == -1).count() > 1 {
+            return Err(Error::Shape("can only specify one unknown dimension".to_string()));
+        }
+        let known = lengths.iter().filter(|&&length| length != -1).map(|&length| usize::try_from(length));
+        let known: Vec<usize> = known.collect::<Result<_, _>>().map_err(|_| refused())?;
+        let product = known.iter().try_fold(1_usize, |all, &one| all.checked_mul(one)).ok_or_else(refused)?;
+        let missing = elements.checked_div(product).unwrap_or(0);
+        let lengths: Vec<usize> = lengths.iter().map(|&length| usize::try_from(length).unwrap_or(missing)).collect();
+        let shape = Shape::new(&lengths)?;
+        if shape.elements() != elements {
+            return Err(refused());
+        }
+        if shape == self.node().shape {
+            return Ok(self.clone());
+        }
+        self.with(expr::view(self.node(), View::flat(), shape))
+    }
+
+    /// The array repeated along axes of length 1 and along new axes in front.
+    ///
+    /// # Errors
+    /// Replicated: `Error::Shape` if the shapes do not fit.
+    pub fn broadcast_to(&self, shape: &[usize]) -> Result<Array> {
+        let shape = Shape::new(shape)?;
+        if broadcast(&[&self.node().shape, &shape]).ok().as_ref() != Some(&shape) {
+            return Err(Error::Shape(format!(
+                "operands could not be broadcast together with remapped shapes [original->remapped]: {} and \
+                 requested shape {shape}",
+                self.node().shape
+            )));
+        }
+        if shape == self.node().shape {
+            return Ok(self.clone());
+        }
+        let view = View::broadcast(&self.node().shape, &shape);
+        self.with(expr::view(self.node(), view, shape))
+    }
+}

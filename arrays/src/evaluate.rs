@@ -1,0 +1,178 @@
+//! Gives nodes their values: chooses what is kept, lowers it to one graph, and runs that.
+//!
+//! What is kept: the nodes asked for; reductions, products and moves of elements, with what they read; what an
+//! elementwise operation reads in another shape; and what more than one kept node is computed from. The rest
+//! is fused and never stored. A node that a second evaluation would compute again is kept from then on.
+//! The choice follows from the expression and earlier evaluations, so it is alike on all ranks.
+
+use crate::distribution::Layout;
+use crate::dtype::DType;
+use crate::error::{Error, Result};
+use crate::expr::{Node, Recorded};
+use crate::lower::{Lowered, Lowering};
+use crate::shape::Shape;
+use crate::tile::Part;
+use girih_runtime::graph::{Graph, GraphBuilder};
+use girih_runtime::world::World;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Evaluates a node; returns when its value is there. Collective if anything must be computed by tasks.
+///
+/// # Errors
+/// As `World::run`; replicated: `Error::Shape` for values that an operation does not take.
+pub(crate) fn evaluate(world: &World, node: &Arc<Node>) -> Result<()> {
+    if node.part().is_some() {
+        return Ok(());
+    }
+    let plan = Plan::new(node);
+    let mut lowering = Lowering::new(world);
+    let kept = |node: &Arc<Node>| plan.kept.contains(&Arc::as_ptr(node));
+    let recorded = plan.order.iter().try_for_each(|node| lowering.node(node, &kept));
+    let Lowered { graph, outputs, mistakes } = lowering.finish();
+    let Some(graph) = graph else { return recorded };
+    // A rank that lacks the memory for its part must not leave the others waiting for its messages.
+    let graph = agreed(world, graph, recorded)?;
+    world.run(&graph)?;
+    mistakes.agree(world)?;
+    for (node, part) in outputs {
+        node.set(part);
+    }
+    Ok(())
+}
+
+/// The value of a node.
+///
+/// # Errors
+/// As [`evaluate`].
+pub(crate) fn value(world: &World, node: &Arc<Node>) -> Result<Arc<Part>> {
+    evaluate(world, node)?;
+    Ok(node.part().expect("an evaluated node has a value"))
+}
+
+/// An array whose rows lie as `rows` says, brought to where they belong. Collective.
+///
+/// # Errors
+/// As `World::run`; local, agreed on: `Error::Runtime` for memory.
+pub(crate) fn distribute(
+    world: &World,
+    shape: Shape,
+    dtype: DType,
+    rows: &[Range<usize>],
+    row_bytes: usize,
+    bytes: &[u8],
+) -> Result<Arc<Node>> {
+    let node = Node::placeholder(shape, dtype);
+    let mut lowering = Lowering::new(world);
+    let part = Part::lone(world.memory(), rows[world.rank().index()].clone(), row_bytes);
+    let recorded = part.map_err(Error::from).and_then(|part| {
+        part.fill(bytes);
+        lowering.distribute(&node, rows, row_bytes, &part)
+    });
+    let Lowered { graph, outputs, .. } = lowering.finish();
+    let graph = agreed(world, graph.unwrap_or_else(|| world.graph("distribute")), recorded)?;
+    world.run(&graph)?;
+    for (node, part) in outputs {
+        node.set(part);
+    }
+    Ok(node)
+}
+
+/// Whether a node can be computed at once in the calling thread: it is small, and so is all it needs.
+pub(crate) fn is_immediate(node: &Arc<Node>) -> bool {
+    let here = |node: &Arc<Node>| node.part().is_some_and(|part| part.layout() == Layout::Replicated);
+    let mut rest = vec![Arc::clone(node)];
+    while let Some(node) = rest.pop() {
+        let Some(record) = node.record() else { continue };
+        if node.layout == Layout::Rows {
+            return false;
+        }
+        for input in record.inputs() {
+            if input.record().is_some() {
+                rest.push(Arc::clone(input));
+            } else if !here(input) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+fn agreed(world: &World, graph: GraphBuilder, recorded: Result<()>) -> Result<Arc<Graph>> {
+    let graph = recorded.and_then(|()| Ok(graph.finish()?));
+    if world.size() == 1 {
+        return Ok(Arc::new(graph?));
+    }
+    let text = graph.as_ref().err().map(ToString::to_string);
+    let agreement = world.agree(text.map_or(Ok(()), Err));
+    let graph = graph?;
+    agreement?;
+    Ok(Arc::new(graph))
+}
+
+/// The nodes to be kept, in an order in which each comes after what it needs.
+struct Plan {
+    order: Vec<Arc<Node>>,
+    kept: HashSet<*const Node>,
+}
+
+impl Plan {
+    fn new(root: &Arc<Node>) -> Plan {
+        let nodes = postorder(root);
+        let mut kept = HashSet::from([Arc::as_ptr(root)]);
+        // The kept node that each other node is fused into.
+        let mut head: HashMap<*const Node, *const Node> = HashMap::new();
+        for node in nodes.iter().rev() {
+            let key = Arc::as_ptr(node);
+            if !kept.contains(&key) && !node.is_generated() && node.pass() {
+                kept.insert(key);
+            }
+            let own = if kept.contains(&key) { key } else { head.get(&key).copied().unwrap_or(key) };
+            let record = node.record().expect("only recorded nodes are listed");
+            for input in record.inputs().into_iter().filter(|input| input.record().is_some()) {
+                let input_key = Arc::as_ptr(input);
+                let other_head = head.insert(input_key, own).is_some_and(|head| head != own);
+                if must_keep(&record, node, input) || (other_head && !input.is_generated()) {
+                    kept.insert(input_key);
+                }
+            }
+        }
+        let order = nodes.into_iter().filter(|node| kept.contains(&Arc::as_ptr(node))).collect();
+        Plan { order, kept }
+    }
+}
+
+/// Whether a node's value is needed as a whole by the node that reads it.
+fn must_keep(reader: &Recorded, node: &Node, input: &Arc<Node>) -> bool {
+    let record = input.record().expect("asked of recorded nodes only");
+    let fusible = matches!(*record, Recorded::Map { .. } | Recorded::Fill(_) | Recorded::Sequence { .. });
+    match reader {
+        Recorded::Map { .. } => {
+            let constant = matches!(*record, Recorded::Fill(_));
+            !constant && (!fusible || input.shape != node.shape)
+        }
+        // Small operands are whole on every rank, so that their one leaf does not depend on what made them.
+        Recorded::Reduce { .. } => !fusible || input.layout == Layout::Replicated,
+        _ => true,
+    }
+}
+
+/// The recorded nodes below and with `root`, each after its inputs.
+fn postorder(root: &Arc<Node>) -> Vec<Arc<Node>> {
+    let (mut order, mut seen) = (Vec::new(), HashSet::new());
+    let mut stack = vec![(Arc::clone(root), false)];
+    while let Some((node, done)) = stack.pop() {
+        if done {
+            order.push(node);
+            continue;
+        }
+        let Some(record) = node.record() else { continue };
+        if !seen.insert(Arc::as_ptr(&node)) {
+            continue;
+        }
+        stack.push((node, true));
+        stack.extend(record.inputs().into_iter().map(|input| (Arc::clone(input), false)));
+    }
+    order
+}

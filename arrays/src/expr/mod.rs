@@ -1,0 +1,15 @@
+//! What was recorded: nodes of an expression, their shapes, types and layouts, and the user's mistakes.
+//!
+//! Every answer follows from what all ranks know, so an error here is alike on all of them.
+//! Never here: data, tasks, messages.
+
+mod infer;
+mod node;
+mod view;
+
+pub(crate) use infer::{
+    Operand, binary, cast, fill, gather, product, reduce, select, sequence, transpose, unary, view,
+};
+pub(crate) use node::{Node, Recorded, Reduction};
+pub use view::Index;
+pub(crate) use view::View;

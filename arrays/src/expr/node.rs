@@ -1,0 +1,160 @@
+//! Nodes of expressions: recorded, and later evaluated once.
+//!
+//! Invariant: shape, type and layout never change; the record of how to compute a node is dropped when its
+//! value is there, and with it whatever only this node still needed.
+
+use crate::distribution::Layout;
+use crate::dtype::{DType, Scalar};
+use crate::kernel::fold::Fold;
+use crate::kernel::operation::Operation;
+use crate::shape::Shape;
+use crate::tile::Part;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::view::View;
+
+/// An array that is recorded or there.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) shape: Shape,
+    pub(crate) dtype: DType,
+    pub(crate) layout: Layout,
+    /// Recorded operations on the longest way down to something that was there when this was recorded.
+    pub(crate) height: usize,
+    /// The matrix that this one is the transpose of.
+    pub(crate) transposed: Option<Arc<Node>>,
+    /// Whether an evaluation has computed this node without keeping its value.
+    passed: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Recorded(Arc<Recorded>),
+    Ready(Arc<Part>),
+}
+
+/// How a node is computed.
+#[derive(Debug)]
+pub(crate) enum Recorded {
+    /// One number everywhere.
+    Fill(Scalar),
+    /// Element i is `start + i·step`; one axis.
+    Sequence { start: Scalar, step: Scalar },
+    /// Element by element, on broadcast inputs of one type (the condition of a selection aside).
+    Map { operation: Operation, inputs: Vec<Arc<Node>> },
+    /// Elements along axes combined.
+    Reduce { reduction: Reduction, input: Arc<Node> },
+    /// The product of `lhs` (m×k) and `rhs` (k×n).
+    Product { lhs: Arc<Node>, rhs: Arc<Node>, m: usize, k: usize, n: usize },
+    /// The product `xᵀ·y` of two matrices with equally many rows.
+    Across { x: Arc<Node>, y: Arc<Node> },
+    /// Elements at other places.
+    View { input: Arc<Node>, view: View },
+}
+
+/// What a reduction does.
+#[derive(Clone, Debug)]
+pub(crate) struct Reduction {
+    pub(crate) fold: Fold,
+    /// Axes to reduce, ascending.
+    pub(crate) axes: Vec<usize>,
+    /// What results are divided by, for means.
+    pub(crate) divisor: Option<f64>,
+}
+
+impl Node {
+    pub(crate) fn recorded(shape: Shape, dtype: DType, layout: Layout, recorded: Recorded) -> Arc<Node> {
+        let height = 1 + recorded.inputs().iter().map(|input| input.height_now()).max().unwrap_or(0);
+        Node::new(shape, dtype, layout, height, None, State::Recorded(Arc::new(recorded)))
+    }
+
+    pub(crate) fn transpose_of(input: &Arc<Node>, shape: Shape, view: View) -> Arc<Node> {
+        let layout = Layout::of(&shape, input.dtype);
+        let recorded = Recorded::View { input: Arc::clone(input), view };
+        let height = 1 + input.height_now();
+        Node::new(shape, input.dtype, layout, height, Some(Arc::clone(input)), State::Recorded(Arc::new(recorded)))
+    }
+
+    pub(crate) fn ready(shape: Shape, dtype: DType, part: Part) -> Arc<Node> {
+        Node::new(shape, dtype, part.layout(), 0, None, State::Ready(Arc::new(part)))
+    }
+
+    /// A node whose value is on its way from elsewhere; until then it reads as zeros.
+    pub(crate) fn placeholder(shape: Shape, dtype: DType) -> Arc<Node> {
+        let layout = Layout::of(&shape, dtype);
+        Node::recorded(shape, dtype, layout, Recorded::Fill(Scalar::Int(0)))
+    }
+
+    fn new(
+        shape: Shape,
+        dtype: DType,
+        layout: Layout,
+        height: usize,
+        transposed: Option<Arc<Node>>,
+        state: State,
+    ) -> Arc<Node> {
+        let (passed, state) = (AtomicBool::new(false), Mutex::new(state));
+        Arc::new(Node { shape, dtype, layout, height, transposed, passed, state })
+    }
+
+    /// The value, if it was computed.
+    pub(crate) fn part(&self) -> Option<Arc<Part>> {
+        match &*self.state() {
+            State::Ready(part) => Some(Arc::clone(part)),
+            State::Recorded(_) => None,
+        }
+    }
+
+    /// How to compute the value, if that is still to be done.
+    pub(crate) fn record(&self) -> Option<Arc<Recorded>> {
+        match &*self.state() {
+            State::Recorded(recorded) => Some(Arc::clone(recorded)),
+            State::Ready(_) => None,
+        }
+    }
+
+    /// Sets the value and forgets how it was computed.
+    pub(crate) fn set(&self, part: Part) {
+        let before = std::mem::replace(&mut *self.state(), State::Ready(Arc::new(part)));
+        // Outside of the lock: this may be the end of other nodes.
+        drop(before);
+    }
+
+    /// Whether the node costs nothing to make anew.
+    pub(crate) fn is_generated(&self) -> bool {
+        matches!(self.record().as_deref(), Some(Recorded::Fill(_) | Recorded::Sequence { .. }))
+    }
+
+    /// Notes that an evaluation passes through this node, and tells whether an earlier one did.
+    pub(crate) fn pass(&self) -> bool {
+        // Relaxed: evaluations follow one another; the flag only tells them apart.
+        self.passed.swap(true, Relaxed)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.shape.elements() * self.dtype.bytes()
+    }
+
+    fn height_now(&self) -> usize {
+        if self.part().is_some() { 0 } else { self.height }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recorded {
+    /// The nodes that this one is computed from.
+    pub(crate) fn inputs(&self) -> Vec<&Arc<Node>> {
+        match self {
+            Recorded::Fill(_) | Recorded::Sequence { .. } => Vec::new(),
+            Recorded::Map { inputs, .. } => inputs.iter().collect(),
+            Recorded::Reduce { input, .. } | Recorded::View { input, .. } => vec![input],
+            Recorded::Product { lhs, rhs, .. } => vec![lhs, rhs],
+            Recorded::Across { x, y } => vec![x, y],
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Runs a program piece by piece.
+//!
+//! A piece is a run of at most [`PIECE`] elements in row-major order of the result; the registers of a
+//! usual program stay in the nearest caches while all its instructions pass over them.
+
+use super::mistakes::Mistakes;
+use super::program::{Access, Instruction, Place, Program};
+use crate::dtype::{DType, Scalar};
+use crate::kernel::{copy, elementwise};
+use bytemuck::{cast_slice, cast_slice_mut};
+use std::ops::Range;
+
+/// The most elements of a piece.
+pub(super) const PIECE: usize = 2048;
+
+/// Elements of a leaf: all of them, or those of a run of rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'a> {
+    pub(super) bytes: &'a [u8],
+    /// The array's row that `bytes` begin with.
+    pub(super) first_row: usize,
+}
+
+/// A program with its leaves and registers.
+pub(super) struct Machine<'a> {
+    program: &'a Program,
+    mistakes: &'a Mistakes,
+    sources: Vec<Source<'a>>,
+    registers: Vec<Vec<u64>>,
+    /// Values of operands that are not read in place.
+    filled: Vec<Filled>,
+    row_elements: usize,
+}
+
+#[derive(Default)]
+struct Filled {
+    values: Vec<u64>,
+    /// The place within a row, and the number, of elements that `values` hold, if they are alike in every row.
+    holds: Option<(usize, usize)>,
+}
+
+impl<'a> Machine<'a> {
+    /// A machine over the leaves of a program, in their order.
+    pub(super) fn new(program: &'a Program, sources: Vec<Source<'a>>, mistakes: &'a Mistakes) -> Machine<'a> {
+        let filled = program.operands.iter().map(|_| Filled::default()).collect();
+        let registers = vec![Vec::new(); program.registers];
+        let row_elements = program.shape.row_elements();
+        Machine { program, mistakes, sources, registers, filled, row_elements }
+    }
+
+    /// Computes rows of the result into `out`.
+    pub(super) fn rows(&mut self, rows: &Range<usize>, out: &mut [u8]) {
+        let bytes = self.program.dtype.bytes();
+        let start = rows.start * self.row_elements;
+        let piece = piece_of_whole(self.row_elements);
+        for (index, out) in out.chunks_mut(piece * bytes).enumerate() {
+            self.piece(start + index * piece, out.len() / bytes, Some(out));
+        }
+    }
+
+    /// Computes the elements `start..start + length` of the result, for [`Machine::values`] to give.
+    pub(super) fn compute(&mut self, start: usize, length: usize) {
+        self.piece(start, length, None);
+    }
+
+    /// The elements computed last, of which there were `length` from `start`.
+    pub(super) fn values(&self, start: usize, length: usize) -> &[u8] {
+        self.read(self.program.result, self.program.dtype, start, length)
+    }
+
+    fn piece(&mut self, start: usize, length: usize, mut out: Option<&mut [u8]>) {
+        assert!(length <= PIECE, "a piece of {length} elements");
+        for operand in 0..self.filled.len() {
+            self.fill(operand, start, length);
+        }
+        let program = self.program;
+        for (at, instruction) in program.instructions.iter().enumerate() {
+            match &mut out {
+                Some(out) if at + 1 == program.instructions.len() => {
+                    self.execute(instruction, start, length, out);
+                    return;
+                }
+                _ => {
+                    let mut register = std::mem::take(&mut self.registers[instruction.register]);
+                    register.resize(PIECE, 0);
+                    let bytes = length * instruction.result.bytes();
+                    let target = &mut cast_slice_mut::<u64, u8>(&mut register)[..bytes];
+                    self.execute(instruction, start, length, target);
+                    self.registers[instruction.register] = register;
+                }
+            }
+        }
+        if let Some(out) = out {
+            out.copy_from_slice(self.values(start, length));
+        }
+    }
+
+    fn execute(&self, instruction: &Instruction, start: usize, length: usize, out: &mut [u8]) {
+        let Instruction { operation, dtype, inputs, .. } = instruction;
+        let mut slices: [&[u8]; 3] = [&[]; 3];
+        for (index, (slice, input)) in slices.iter_mut().zip(inputs).enumerate() {
+            // The first operand of three is the condition of a selection.
+            let dtype = if inputs.len() == 3 && index == 0 { DType::Bool } else { *dtype };
+            *slice = self.read(*input, dtype, start, length);
+        }
+        if let Err(text) = elementwise::apply(*operation, *dtype, &slices[..inputs.len()], out) {
+            self.mistakes.note(text);
+        }
+    }
+
+    fn read(&self, place: Place, dtype: DType, start: usize, length: usize) -> &[u8] {
+        let bytes = length * dtype.bytes();
+        match place {
+            Place::Register(register) => &cast_slice(&self.registers[register])[..bytes],
+            Place::Operand(operand) => match self.program.operands[operand].access {
+                Access::Aligned(leaf) => {
+                    let source = &self.sources[leaf];
+                    let first = (start - source.first_row * self.row_elements) * dtype.bytes();
+                    &source.bytes[first..first + bytes]
+                }
+                _ => &cast_slice(&self.filled[operand].values)[..bytes],
+            },
+        }
+    }
+
+    /// Brings the values of an operand that is not read in place.
+    fn fill(&mut self, operand: usize, start: usize, length: usize) {
+        let spec = &self.program.operands[operand];
+        if matches!(spec.access, Access::Aligned(_)) {
+            return;
+        }
+        let filled = &mut self.filled[operand];
+        let phase = start.checked_rem(self.row_elements).unwrap_or(0);
+        let anywhere = matches!(spec.access, Access::Constant(_));
+        if filled.holds.is_some_and(|(held, count)| (anywhere || held == phase) && length <= count) {
+            return;
+        }
+        filled.values.resize(PIECE, 0);
+        let item = spec.dtype.bytes();
+        let out = &mut cast_slice_mut::<u64, u8>(&mut filled.values)[..length * item];
+        filled.holds = match &spec.access {
+            Access::Aligned(_) => unreachable!("returned above"),
+            Access::Constant(value) => {
+                copy::splat(item, *value, out);
+                Some((phase, length))
+            }
+            Access::Broadcast { leaf, steps } => {
+                let source = &self.sources[*leaf];
+                let row_step = steps.first().copied().unwrap_or(0);
+                let first = -(source.first_row as isize * row_step);
+                copy::gather(item, &self.program.shape, steps, first, start, source.bytes, out);
+                (row_step == 0).then_some((phase, length))
+            }
+            Access::Sequence { start: first, step } => {
+                sequence(spec.dtype, *first, *step, start, out);
+                None
+            }
+        };
+    }
+}
+
+/// The largest piece that holds whole rows, or part of one where a row does not fit.
+pub(super) fn piece_of_whole(row_elements: usize) -> usize {
+    if row_elements == 0 || row_elements > PIECE { PIECE } else { PIECE / row_elements * row_elements }
+}
+
+fn sequence(dtype: DType, first: Scalar, step: Scalar, start: usize, out: &mut [u8]) {
+    match dtype {
+        DType::Float64 => {
+            // The step that the first two elements show, as NumPy takes it.
+            let (first, step) = (first.to_f64(), (first.to_f64() + step.to_f64()) - first.to_f64());
+            for (i, out) in cast_slice_mut::<u8, f64>(out).iter_mut().enumerate() {
+                *out = first + (start + i) as f64 * step;
+            }
+        }
+        DType::Float32 => {
+            let (first, second) = (first.to_f64() as f32, (first.to_f64() + step.to_f64()) as f32);
+            for (i, out) in cast_slice_mut::<u8, f32>(out).iter_mut().enumerate() {
+                *out = first + (start + i) as f32 * (second - first);
+            }
+        }
+        DType::Int64 => {
+            for (i, out) in cast_slice_mut::<u8, i64>(out).iter_mut().enumerate() {
+                *out = first.to_i64().wrapping_add(((start + i) as i64).wrapping_mul(step.to_i64()));
+            }
+        }
+        DType::Bool => {
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = u8::from(first.to_i64() + (start + i) as i64 * step.to_i64() != 0);
+            }
+        }
+    }
+}

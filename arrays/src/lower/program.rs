@@ -1,0 +1,255 @@
+//! A fused elementwise expression as a short list of instructions on registers.
+//!
+//! A register holds the values of one piece of a tile, so that no intermediate array ever reaches memory.
+//! Equal sub-expressions are computed once. Registers are used again after their last reader.
+
+use crate::dtype::{DType, Scalar};
+use crate::expr::{Node, Recorded};
+use crate::kernel::operation::{Binary, Operation};
+use crate::shape::Shape;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Where a value is while a piece is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    /// An operand of the program.
+    Operand(usize),
+    /// A register.
+    Register(usize),
+}
+
+/// How an operand's elements meet those of the result.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Access {
+    /// One by one: leaf of this number, of the result's shape.
+    Aligned(usize),
+    /// With steps of its own, zero where it repeats: leaf of this number.
+    Broadcast { leaf: usize, steps: Vec<isize> },
+    /// One number.
+    Constant([u8; 8]),
+    /// Element i is `start + i·step`.
+    Sequence { start: Scalar, step: Scalar },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct OperandSpec {
+    pub(super) dtype: DType,
+    pub(super) access: Access,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Instruction {
+    pub(super) operation: Operation,
+    /// The type of the operands.
+    pub(super) dtype: DType,
+    pub(super) inputs: Vec<Place>,
+    pub(super) register: usize,
+    pub(super) result: DType,
+}
+
+/// What computes a run of elements of an expression from runs of its leaves.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    pub(super) shape: Shape,
+    pub(super) dtype: DType,
+    pub(super) operands: Vec<OperandSpec>,
+    pub(super) instructions: Vec<Instruction>,
+    pub(super) result: Place,
+    pub(super) registers: usize,
+}
+
+impl Program {
+    /// Whether the program can meet values that it does not take.
+    pub(super) fn may_fail(&self) -> bool {
+        let power = |one: &Instruction| one.operation == Operation::Binary(Binary::Power) && one.dtype == DType::Int64;
+        self.instructions.iter().any(power)
+    }
+}
+
+/// A program, and the nodes whose values it reads, by leaf number.
+pub(super) struct Fused {
+    pub(super) program: Program,
+    pub(super) leaves: Vec<Arc<Node>>,
+}
+
+impl Fused {
+    /// Fuses what `root` is computed from, down to the nodes for which `stop` is true.
+    pub(super) fn new(root: &Arc<Node>, stop: impl Fn(&Arc<Node>) -> bool) -> Fused {
+        let mut builder = Builder {
+            shape: root.shape.clone(),
+            stop,
+            places: HashMap::new(),
+            known: HashMap::new(),
+            operands: Vec::new(),
+            instructions: Vec::new(),
+            leaves: Vec::new(),
+        };
+        let result = builder.place(root);
+        let (instructions, result, registers) = allocate(builder.instructions, result);
+        let program = Program {
+            shape: root.shape.clone(),
+            dtype: root.dtype,
+            operands: builder.operands,
+            instructions,
+            result,
+            registers,
+        };
+        Fused { program, leaves: builder.leaves }
+    }
+}
+
+struct Builder<F> {
+    shape: Shape,
+    stop: F,
+    places: HashMap<*const Node, Place>,
+    known: HashMap<(Operation, DType, Vec<Place>), Place>,
+    operands: Vec<OperandSpec>,
+    instructions: Vec<Instruction>,
+    leaves: Vec<Arc<Node>>,
+}
+
+impl<F: Fn(&Arc<Node>) -> bool> Builder<F> {
+    fn place(&mut self, node: &Arc<Node>) -> Place {
+        if let Some(&place) = self.places.get(&Arc::as_ptr(node)) {
+            return place;
+        }
+        let record = node.record().filter(|_| !(self.stop)(node));
+        let place = match record.as_deref() {
+            Some(Recorded::Map { operation, inputs }) if node.shape == self.shape => {
+                let places: Vec<Place> = inputs.iter().map(|input| self.place(input)).collect();
+                let dtype = inputs.last().expect("an operation has operands").dtype;
+                self.instruction(*operation, dtype, places)
+            }
+            Some(Recorded::Fill(value)) => self.operand(node.dtype, Access::Constant(value.to_bytes(node.dtype))),
+            Some(Recorded::Sequence { start, step }) if node.shape == self.shape => {
+                self.operand(node.dtype, Access::Sequence { start: *start, step: *step })
+            }
+            _ => self.leaf(node),
+        };
+        self.places.insert(Arc::as_ptr(node), place);
+        place
+    }
+
+    fn leaf(&mut self, node: &Arc<Node>) -> Place {
+        let leaf = self.leaves.len();
+        self.leaves.push(Arc::clone(node));
+        let access = if node.shape == self.shape {
+            Access::Aligned(leaf)
+        } else {
+            Access::Broadcast { leaf, steps: node.shape.broadcast_strides(&self.shape) }
+        };
+        self.operand(node.dtype, access)
+    }
+
+    fn operand(&mut self, dtype: DType, access: Access) -> Place {
+        let spec = OperandSpec { dtype, access };
+        if let Some(found) = self.operands.iter().position(|operand| *operand == spec) {
+            return Place::Operand(found);
+        }
+        self.operands.push(spec);
+        Place::Operand(self.operands.len() - 1)
+    }
+
+    /// Until registers are allocated, an instruction's register is its own number.
+    fn instruction(&mut self, operation: Operation, dtype: DType, inputs: Vec<Place>) -> Place {
+        let register = self.instructions.len();
+        let key = (operation, dtype, inputs);
+        if let Some(&place) = self.known.get(&key) {
+            return place;
+        }
+        let inputs = key.2.clone();
+        self.known.insert(key, Place::Register(register));
+        let result = operation.result(dtype);
+        self.instructions.push(Instruction { operation, dtype, inputs, register, result });
+        Place::Register(register)
+    }
+}
+
+/// Gives results registers that no later instruction still reads.
+fn allocate(mut instructions: Vec<Instruction>, result: Place) -> (Vec<Instruction>, Place, usize) {
+    let mut last_use = vec![0; instructions.len()];
+    for (at, instruction) in instructions.iter().enumerate() {
+        for input in &instruction.inputs {
+            if let Place::Register(register) = *input {
+                last_use[register] = at;
+            }
+        }
+    }
+    if let Place::Register(register) = result {
+        last_use[register] = usize::MAX;
+    }
+    let (mut registers, mut free) = (0, Vec::new());
+    let mut given = vec![0; instructions.len()];
+    for (at, instruction) in instructions.iter_mut().enumerate() {
+        // The result's register is taken first: an instruction never writes what it reads.
+        given[at] = free.pop().unwrap_or_else(|| {
+            registers += 1;
+            registers - 1
+        });
+        instruction.register = given[at];
+        let mut released = Vec::new();
+        for input in &mut instruction.inputs {
+            if let Place::Register(value) = *input {
+                *input = Place::Register(given[value]);
+                if last_use[value] == at && !released.contains(&given[value]) {
+                    released.push(given[value]);
+                }
+            }
+        }
+        free.append(&mut released);
+    }
+    let result = match result {
+        Place::Register(value) => Place::Register(given[value]),
+        operand @ Place::Operand(_) => operand,
+    };
+    (instructions, result, registers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expr::{self, Operand};
+    use crate::kernel::operation::Unary;
+
+    fn ones() -> Arc<Node> {
+        expr::fill(Shape::new(&[10]).unwrap(), DType::Float64, Scalar::Int(1))
+    }
+
+    fn add(left: &Arc<Node>, right: &Arc<Node>) -> Arc<Node> {
+        expr::binary(Binary::Add, &Operand::Array(Arc::clone(left)), &Operand::Array(Arc::clone(right))).unwrap()
+    }
+
+    #[test]
+    fn equal_expressions_are_computed_once() {
+        let x = ones();
+        let once = expr::unary(Unary::Exp, &x).unwrap();
+        let again = expr::unary(Unary::Exp, &x).unwrap();
+        let fused = Fused::new(&add(&once, &again), |_| false);
+        assert_eq!(fused.program.instructions.len(), 2);
+        assert_eq!(fused.program.operands.len(), 1);
+    }
+
+    #[test]
+    fn a_long_chain_needs_two_registers() {
+        let chain = (0..20).fold(ones(), |chain, _| expr::unary(Unary::Sqrt, &chain).unwrap());
+        let fused = Fused::new(&chain, |_| false);
+        assert_eq!((fused.program.instructions.len(), fused.program.registers), (20, 2));
+    }
+
+    #[test]
+    fn other_shapes_are_leaves() {
+        let column = expr::fill(Shape::new(&[10, 1]).unwrap(), DType::Float64, Scalar::Int(1));
+        let column = expr::unary(Unary::Exp, &column).unwrap();
+        let fused = Fused::new(&add(&ones(), &column), |_| false);
+        assert_eq!(fused.leaves.len(), 1);
+        let steps = vec![1, 0];
+        assert!(
+            fused
+                .program
+                .operands
+                .iter()
+                .any(|operand| operand.access == Access::Broadcast { leaf: 0, steps: steps.clone() })
+        );
+    }
+}
