@@ -1,0 +1,55 @@
+//! From sums and counts to new centres. Serial, and the same on all ranks.
+
+use girih_arrays::kernel::nearest::{FixedPoint, Layout, Real};
+
+/// New centred centres from summed words; clusters still empty take the centre of the largest cluster.
+///
+/// Cost: k·d divisions.
+pub(crate) fn means<T: Real>(clusters: usize, columns: usize, fixed: &FixedPoint, words: &[i64]) -> Vec<T> {
+    let layout = Layout::new(clusters, fixed);
+    let mut centres = vec![T::ZERO; clusters * columns];
+    let mut empty = Vec::new();
+    for (cluster, centre) in centres.chunks_exact_mut(columns).enumerate() {
+        if !layout.mean(fixed, words, cluster, centre) {
+            empty.push(cluster);
+        }
+    }
+    if !empty.is_empty() {
+        let counts = &words[layout.counts()];
+        // The first of several largest, as NumPy's argmax.
+        let largest = (0..clusters).rev().max_by_key(|&cluster| counts[cluster]).expect("there is a cluster");
+        for cluster in empty {
+            centres.copy_within(largest * columns..(largest + 1) * columns, cluster * columns);
+        }
+    }
+    centres
+}
+
+/// The sum of squared distances between old and new centres, in the order of columns and clusters.
+pub(crate) fn shift<T: Real>(old: &[T], new: &[T]) -> f64 {
+    old.iter().zip(new).map(|(old, new)| (new.widen() - old.widen()).powi(2)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_cluster_takes_the_first_of_the_largest() {
+        let fixed = FixedPoint::new(&[8.0], 10, 2);
+        let layout = Layout::new(4, &fixed);
+        let mut words = vec![0; layout.words()];
+        for (cluster, value) in [(0, 1.0), (2, 3.0), (2, 3.0), (3, 5.0), (3, 5.0)] {
+            layout.move_row(&fixed, &mut words, (1, cluster), (&[value], &[0.0]));
+        }
+        // What was taken from cluster 1 leaves it empty.
+        words[layout.sum(1)].fill(0);
+        words[layout.counts().start + 1] = 0;
+        assert_eq!(means::<f64>(4, 1, &fixed, &words), [1.0, 3.0, 3.0, 5.0]);
+    }
+
+    #[test]
+    fn the_shift_is_the_sum_of_squares() {
+        assert_eq!(shift(&[0.0, 1.0, 2.0_f32], &[3.0, 1.0, 0.0]), 13.0);
+    }
+}

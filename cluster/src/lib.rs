@@ -1,0 +1,34 @@
+//! K-Means over distributed arrays: exact Lloyd iterations with greedy k-means++ seeds.
+//!
+//! ```
+//! use girih_arrays::Array;
+//! use girih_cluster::{Observations, Options};
+//!
+//! let inertias = girih_runtime::local::run(2, 1, 0, |world| {
+//!     let x = Array::from_slice(world, &[6, 1], &[0.0, 1.0, 2.0, 10.0, 11.0, 12.0])?;
+//!     let observations = Observations::<f64>::new(&x)?;
+//!     let model = observations.lloyd(&[0.0, 10.0], &Options::default(), None)?;
+//!     Ok::<_, girih_cluster::Error>((model.centres, model.inertia))
+//! })?;
+//! for of_rank in inertias {
+//!     assert_eq!(of_rank?, (vec![1.0, 11.0], 4.0));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod centroids;
+mod error;
+mod lloyd;
+mod model;
+mod observations;
+mod relocate;
+mod scratch;
+mod seed;
+
+pub use error::{Error, Result};
+pub use girih_arrays::kernel::nearest::Real;
+pub use lloyd::Observer;
+pub use model::{Iteration, Model, Options};
+pub use observations::Observations;

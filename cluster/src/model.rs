@@ -1,0 +1,64 @@
+//! What goes into a fit, what is told on the way, and what comes out. Plain data.
+
+use girih_runtime::memory::BlockCell;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// When to stop.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Iterations at most.
+    pub iterations_max: usize,
+    /// The fit ends when the centres move by no more than this times the mean variance of the columns.
+    pub tolerance: f64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { iterations_max: 300, tolerance: 1e-4 }
+    }
+}
+
+/// What one iteration did; equal on all ranks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Iteration {
+    /// Its number, from 1.
+    pub number: usize,
+    /// Sum of squared distances of the rows to the centres with which the iteration began.
+    pub inertia: f64,
+    /// Sum of squared distances by which the centres moved.
+    pub shift: f64,
+    /// Labels that changed; in the first iteration all.
+    pub changed: u64,
+}
+
+/// A fitted model.
+#[derive(Clone, Debug)]
+pub struct Model<T> {
+    /// Centres, k×d in C order.
+    pub centres: Vec<T>,
+    /// Sum of squared distances of the rows to their centres.
+    pub inertia: f64,
+    /// Iterations that were run.
+    pub iterations: usize,
+    /// Clusters that have rows.
+    pub clusters: usize,
+    /// Labels of this rank's rows.
+    pub labels: Vec<Labels>,
+}
+
+/// Labels of a run of rows.
+#[derive(Clone, Debug)]
+pub struct Labels {
+    /// Rows, counted over all ranks.
+    pub rows: Range<usize>,
+    /// One `i32` for each.
+    pub cell: Arc<BlockCell>,
+}
+
+impl<T> Model<T> {
+    /// Labels of this rank's rows, in order.
+    pub fn local_labels(&self) -> Vec<i32> {
+        self.labels.iter().flat_map(|labels| labels.cell.read().of::<i32>().to_vec()).collect()
+    }
+}
