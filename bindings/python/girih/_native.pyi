@@ -1,0 +1,435 @@
+"""The native module: world, arrays and K-Means as Python sees them.
+
+Importing it starts nothing. The world starts when a function needs it: on one rank without a launcher, and by joining
+or starting MPI under one. All functions release the interpreter while they wait. "Collective" means that every rank
+must call it; an operation on arrays is collective in meaning, and its errors are the same on every rank.
+
+Reductions, matrix products and K-Means give the same bits at every number of ranks and threads.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from os import PathLike
+from typing import Any, ClassVar, Self, TypeAlias, final
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from girih.machine import WorldInfo
+
+_Scalar: TypeAlias = bool | int | float | np.generic
+_Operand: TypeAlias = Array | NDArray[Any] | _Scalar | Sequence[Any]
+_Axis: TypeAlias = int | Sequence[int] | None
+_Index: TypeAlias = int | slice | tuple[int | slice, ...]
+
+__all__ = [
+    "Array", "Model", "Observations", "abort", "absolute", "add", "all", "all_gather_bytes", "any", "arange",
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asarray", "barrier", "bitwise_and",
+    "bitwise_or", "bitwise_xor", "broadcast_bytes", "cbrt", "ceil", "clip", "copysign", "cos", "cosh",
+    "count_nonzero", "divide", "empty", "equal", "exp", "exp2", "expm1", "eye", "floor",
+    "floor_divide", "fmax", "fmin", "from_local", "full", "greater", "greater_equal", "hypot", "invert",
+    "isfinite", "isinf", "isnan", "left_shift", "less", "less_equal", "linspace", "load", "log", "log10", "log1p",
+    "log2", "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "max", "maximum", "mean", "min",
+    "minimum", "multiply", "negative", "not_equal", "ones", "power", "prod", "rank", "reciprocal", "remainder",
+    "report", "right_shift", "rint", "save", "set_plugin_dir", "shut_down", "sign", "signbit", "sin", "sinh",
+    "size", "sqrt", "square", "start", "std", "subtract", "sum", "tan", "tanh", "transpose", "trunc", "var",
+    "wait", "where", "world_info", "zeros",
+]
+
+def set_plugin_dir(path: str) -> None:
+    """Says where the MPI plug-ins (`openmpi.so`, `mpich.so`) lie; starts nothing."""
+
+def start(plugin_dir: str) -> None:
+    """Starts the world now, with the plug-ins of that folder; nothing if it has started. Collective.
+
+    Raises RuntimeError if the launcher and the MPI library do not fit, or MPI lacks the thread level.
+    """
+
+def shut_down() -> None:
+    """Finishes outstanding work and ends the world; ends MPI if girih started it. Collective.
+
+    Nothing if the world never started or has ended. Calls that need the world raise RuntimeError afterwards.
+    """
+
+def abort(status: int) -> None:
+    """Ends every rank of the job with this exit status through `MPI_Abort`, if girih's world runs on MPI.
+
+    Returns otherwise. May be called while other calls are under way, after an error, and without the other ranks.
+    """
+
+def rank() -> int:
+    """This process's number, from 0. Starts the world.
+
+    >>> import girih as gr
+    >>> gr.rank()
+    0
+    """
+
+def size() -> int:
+    """The number of ranks; 1 without a launcher. Starts the world.
+
+    >>> import girih as gr
+    >>> gr.size()
+    1
+    """
+
+def barrier() -> None:
+    """Waits until every rank has come here. Collective."""
+
+def wait(*arrays: Array) -> None:
+    """Computes these arrays now, if they were only recorded. Collective."""
+
+def report(reset: bool = False) -> dict[str, dict[str, int]]:
+    """What this rank sent, by operation, since the last `report(reset=True)`.
+
+    For each operation: `messages` to one rank, `collectives` with all, and `bytes` in both. Local; may be called in
+    a callback.
+
+    >>> import girih as gr
+    >>> _ = gr.report(reset=True)
+    >>> _ = gr.ones(10).sum().item()            # a small array: computed at once, on every rank
+    >>> sum(row["bytes"] for row in gr.report().values())
+    0
+    """
+
+def world_info() -> WorldInfo:
+    """What hwloc and MPI see, and the binding that follows for this rank. Starts the world; local otherwise."""
+
+def all_gather_bytes(part: bytes, /) -> list[bytes]:
+    """Every rank's bytes, by rank. Collective; for control messages, not for data."""
+
+def broadcast_bytes(root: int, whole: bytes | None, /) -> bytes:
+    """The bytes of rank `root`, on every rank; the other ranks give None. Collective."""
+
+@final
+class Array:
+    """An n-d array, its rows divided among the ranks; small ones (up to 64 KiB) are whole on every rank.
+
+    Behaves as NumPy's array: broadcasting, type promotion, reductions, slicing. Dtypes: float32, float64, int64, bool.
+    Operations are recorded and run when a value is needed: printing, `float(x)`, `np.asarray(x)`, saving, `gr.wait(x)`.
+
+    >>> import girih as gr
+    >>> x = gr.arange(6.0).reshape(3, 2)
+    >>> (2 * x + 1).sum(axis=0).tolist()
+    [15.0, 21.0]
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Elements along each axis, over all ranks."""
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+    @property
+    def size(self) -> int:
+        """Number of elements, over all ranks."""
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy's dtype of the elements."""
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements, over all ranks."""
+    @property
+    def T(self) -> Array:
+        """The transpose."""
+    @property
+    def local(self) -> NDArray[Any]:
+        """This rank's rows, as a read-only NumPy view; the whole of a replicated array. Waits for the value."""
+    @property
+    def distribution(self) -> str:
+        """How the array lies on the ranks, in words.
+
+        >>> import girih as gr
+        >>> gr.zeros(3).distribution
+        'replicated'
+        """
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """The whole array as NumPy's, on every rank; collective, and as large as the array."""
+    def astype(self, dtype: DTypeLike) -> Array:
+        """The same values with another dtype."""
+    def reshape(self, *shape: int | Sequence[int]) -> Array:
+        """The same elements in row-major order under another shape; one length may be -1."""
+    def item(self) -> bool | int | float:
+        """The only element, as a Python number; ValueError if there are more or none."""
+    def tolist(self) -> Any:
+        """The whole array as nested lists, on every rank; collective."""
+    def copy(self) -> Array:
+        """An array of its own with the same values."""
+
+    def sum(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+        """The sum over all elements or one axis."""
+    def mean(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+        """The mean over all elements or one axis."""
+    def prod(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+        """The product over all elements or one axis."""
+    def min(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+        """The smallest element; NaN if there is one."""
+    def max(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+        """The largest element; NaN if there is one."""
+    def any(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+        """True if any element is nonzero."""
+    def all(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+        """True if no element is zero."""
+    def var(self, axis: _Axis = None, *, ddof: float = 0.0, keepdims: bool = False) -> Array:
+        """The variance over all elements or one axis, in two passes; divides by count - ddof."""
+    def std(self, axis: _Axis = None, *, ddof: float = 0.0, keepdims: bool = False) -> Array:
+        """The square root of `var`."""
+    def __getitem__(self, index: _Index, /) -> Array:
+        """Integers and slices (with steps) along any axes; an IndexError is the same on every rank.
+
+        >>> import girih as gr
+        >>> gr.arange(10)[2:8:3].tolist()
+        [2, 5]
+        """
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Array]: ...
+    def __repr__(self) -> str: ...
+    def __bool__(self) -> bool: ...
+    def __int__(self) -> int: ...
+    def __float__(self) -> float: ...
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+    __array_ufunc__: ClassVar[None]
+    def __index__(self) -> int: ...
+    def __str__(self) -> str: ...
+    def __add__(self, other: _Operand, /) -> Array: ...
+    def __radd__(self, other: _Operand, /) -> Array: ...
+    def __sub__(self, other: _Operand, /) -> Array: ...
+    def __rsub__(self, other: _Operand, /) -> Array: ...
+    def __mul__(self, other: _Operand, /) -> Array: ...
+    def __rmul__(self, other: _Operand, /) -> Array: ...
+    def __truediv__(self, other: _Operand, /) -> Array: ...
+    def __rtruediv__(self, other: _Operand, /) -> Array: ...
+    def __floordiv__(self, other: _Operand, /) -> Array: ...
+    def __rfloordiv__(self, other: _Operand, /) -> Array: ...
+    def __mod__(self, other: _Operand, /) -> Array: ...
+    def __rmod__(self, other: _Operand, /) -> Array: ...
+    def __pow__(self, value: _Operand, mod: None = None, /) -> Array: ...
+    def __rpow__(self, value: _Operand, mod: None = None, /) -> Array: ...
+    def __matmul__(self, other: Array | NDArray[Any], /) -> Array: ...
+    def __rmatmul__(self, other: Array | NDArray[Any], /) -> Array: ...
+    def __and__(self, other: _Operand, /) -> Array: ...
+    def __rand__(self, other: _Operand, /) -> Array: ...
+    def __or__(self, other: _Operand, /) -> Array: ...
+    def __ror__(self, other: _Operand, /) -> Array: ...
+    def __xor__(self, other: _Operand, /) -> Array: ...
+    def __rxor__(self, other: _Operand, /) -> Array: ...
+    def __lt__(self, other: _Operand, /) -> Array: ...
+    def __le__(self, other: _Operand, /) -> Array: ...
+    def __gt__(self, other: _Operand, /) -> Array: ...
+    def __ge__(self, other: _Operand, /) -> Array: ...
+    def __eq__(self, other: _Operand, /) -> Array: ...  # type: ignore[override]
+    def __ne__(self, other: _Operand, /) -> Array: ...  # type: ignore[override]
+    def __neg__(self) -> Array: ...
+    def __pos__(self) -> Array: ...
+    def __abs__(self) -> Array: ...
+    def __invert__(self) -> Array: ...
+
+def zeros(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Array:
+    """Zeros; float64 unless `dtype` says otherwise.
+
+    >>> import girih as gr
+    >>> gr.zeros((2, 3)).shape
+    (2, 3)
+    """
+
+def ones(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Array:
+    """Ones; float64 unless `dtype` says otherwise."""
+
+def full(shape: int | Sequence[int], fill_value: _Scalar, dtype: DTypeLike | None = None) -> Array:
+    """One value everywhere; its own dtype unless `dtype` says otherwise."""
+
+def empty(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Array:
+    """Zeros: unset memory would differ from rank to rank."""
+
+def arange(start: float, stop: float | None = None, step: float | None = None, dtype: DTypeLike | None = None) -> Array:
+    """Evenly spaced values from `start` (0 if only one is given) up to, not including, `stop`.
+
+    >>> import girih as gr
+    >>> gr.arange(10).sum().item()
+    45
+    """
+
+def linspace(
+    start: float, stop: float, num: int = 50, dtype: DTypeLike | None = None, *, endpoint: bool = True
+) -> Array:
+    """`num` evenly spaced values from `start` to `stop`, which is the last one if `endpoint`."""
+
+def eye(n: int, m: int | None = None, k: int = 0, dtype: DTypeLike | None = None) -> Array:
+    """Ones on diagonal `k`, zeros elsewhere; n×m, float64 unless `dtype` says otherwise."""
+
+def asarray(a: _Operand, dtype: DTypeLike | None = None) -> Array:
+    """An array from `a`, the same on every rank; each keeps its part. Sends nothing.
+
+    >>> import girih as gr
+    >>> gr.asarray([[1, 2], [3, 4]]).sum(axis=1).tolist()
+    [3, 7]
+    """
+
+def from_local(part: NDArray[Any], axis: int = 0) -> Array:
+    """An array from the ranks' own parts, joined in rank order. Collective: ValueError on every rank if parts differ
+    in dtype or in any length but that of `axis`. Rows move to the ranks that own them."""
+
+def load(file: str | PathLike[str], dtype: DTypeLike | None = None) -> Array:
+    """The array in a `.npy` file; each rank reads its own rows. Collective.
+
+    Every rank raises the same error, which names the file: FileNotFoundError, or ValueError for what is no `.npy` of
+    a dtype girih has.
+    """
+
+def save(file: str | PathLike[str], x: _Operand) -> None:
+    """Writes a `.npy` file that NumPy reads; each rank writes its own rows. Collective; OSError on every rank."""
+
+def where(condition: _Operand, x: _Operand, y: _Operand, /) -> Array:
+    """`x` where the condition is true, `y` elsewhere.
+
+    >>> import girih as gr
+    >>> x = gr.arange(4)
+    >>> gr.where(x < 2, x, -x).tolist()
+    [0, 1, -2, -3]
+    """
+
+def clip(x: _Operand, low: _Operand, high: _Operand, /) -> Array:
+    """`minimum(maximum(x, low), high)`."""
+
+def transpose(x: Array | NDArray[Any], /) -> Array:
+    """The axes in reverse order."""
+
+def matmul(x: Array | NDArray[Any], y: Array | NDArray[Any], /) -> Array:
+    """The matrix product; sums run in one order, so the bits do not depend on ranks or threads.
+
+    >>> import girih as gr
+    >>> gr.matmul(gr.ones((2, 3)), gr.ones((3, 1))).tolist()
+    [[3.0], [3.0]]
+    """
+
+def sqrt(x: _Operand, /) -> Array: """The square root; NaN below 0."""
+def exp(x: _Operand, /) -> Array: """e to the power of each element."""
+def expm1(x: _Operand, /) -> Array: """`exp(x) - 1` without cancellation near 0."""
+def log(x: _Operand, /) -> Array: """The natural logarithm."""
+def log1p(x: _Operand, /) -> Array: """`log(1 + x)` without cancellation near 0."""
+def log2(x: _Operand, /) -> Array: """The logarithm to base 2."""
+def log10(x: _Operand, /) -> Array: """The logarithm to base 10."""
+def sin(x: _Operand, /) -> Array: """The sine; radians."""
+def cos(x: _Operand, /) -> Array: """The cosine; radians."""
+def tan(x: _Operand, /) -> Array: """The tangent; radians."""
+def arcsin(x: _Operand, /) -> Array: """The inverse sine; radians."""
+def arccos(x: _Operand, /) -> Array: """The inverse cosine; radians."""
+def arctan(x: _Operand, /) -> Array: """The inverse tangent; radians."""
+def sinh(x: _Operand, /) -> Array: """The hyperbolic sine."""
+def cosh(x: _Operand, /) -> Array: """The hyperbolic cosine."""
+def tanh(x: _Operand, /) -> Array: """The hyperbolic tangent."""
+def cbrt(x: _Operand, /) -> Array: """The cube root."""
+def exp2(x: _Operand, /) -> Array: """2 to the power of each element."""
+def arcsinh(x: _Operand, /) -> Array: """The inverse hyperbolic sine."""
+def arccosh(x: _Operand, /) -> Array: """The inverse hyperbolic cosine."""
+def arctanh(x: _Operand, /) -> Array: """The inverse hyperbolic tangent."""
+def reciprocal(x: _Operand, /) -> Array: """`1 / x`, in the dtype of `x`."""
+def invert(x: _Operand, /) -> Array: """`~x`: bits, or truth values, turned over."""
+def signbit(x: _Operand, /) -> Array: """True where the sign bit is set."""
+def negative(x: _Operand, /) -> Array: """`-x`."""
+def absolute(x: _Operand, /) -> Array: """The absolute value."""
+def sign(x: _Operand, /) -> Array: """-1, 0 or 1; NaN stays NaN."""
+def square(x: _Operand, /) -> Array: """`x * x`."""
+def floor(x: _Operand, /) -> Array: """The largest whole number not above each element."""
+def ceil(x: _Operand, /) -> Array: """The smallest whole number not below each element."""
+def trunc(x: _Operand, /) -> Array: """Each element without its fraction."""
+def rint(x: _Operand, /) -> Array: """The nearest whole number; halves go to the even one."""
+def isnan(x: _Operand, /) -> Array: """True where an element is NaN."""
+def isinf(x: _Operand, /) -> Array: """True where an element is infinite."""
+def isfinite(x: _Operand, /) -> Array: """True where an element is neither NaN nor infinite."""
+def logical_not(x: _Operand, /) -> Array: """True where an element is zero."""
+def add(x: _Operand, y: _Operand, /) -> Array: """`x + y`."""
+def subtract(x: _Operand, y: _Operand, /) -> Array: """`x - y`."""
+def multiply(x: _Operand, y: _Operand, /) -> Array: """`x * y`."""
+def divide(x: _Operand, y: _Operand, /) -> Array: """`x / y`; integers give float64."""
+def floor_divide(x: _Operand, y: _Operand, /) -> Array: """`x // y`, rounded down."""
+def remainder(x: _Operand, y: _Operand, /) -> Array: """`x % y`, with the sign of `y`."""
+def power(x: _Operand, y: _Operand, /) -> Array: """`x ** y`."""
+def maximum(x: _Operand, y: _Operand, /) -> Array: """The larger of two; NaN if either is NaN."""
+def minimum(x: _Operand, y: _Operand, /) -> Array: """The smaller of two; NaN if either is NaN."""
+def fmax(x: _Operand, y: _Operand, /) -> Array: """The larger of two; the other one if either is NaN."""
+def fmin(x: _Operand, y: _Operand, /) -> Array: """The smaller of two; the other one if either is NaN."""
+def copysign(x: _Operand, y: _Operand, /) -> Array: """`x` with the sign of `y`."""
+def bitwise_and(x: _Operand, y: _Operand, /) -> Array: """`x & y`."""
+def bitwise_or(x: _Operand, y: _Operand, /) -> Array: """`x | y`."""
+def bitwise_xor(x: _Operand, y: _Operand, /) -> Array: """`x ^ y`."""
+def left_shift(x: _Operand, y: _Operand, /) -> Array: """`x << y`, for integers."""
+def right_shift(x: _Operand, y: _Operand, /) -> Array: """`x >> y`, for integers."""
+def arctan2(y: _Operand, x: _Operand, /) -> Array: """The angle of the point (y, x); radians."""
+def hypot(x: _Operand, y: _Operand, /) -> Array: """`sqrt(x*x + y*y)` without overflow."""
+def equal(x: _Operand, y: _Operand, /) -> Array: """`x == y`."""
+def not_equal(x: _Operand, y: _Operand, /) -> Array: """`x != y`."""
+def less(x: _Operand, y: _Operand, /) -> Array: """`x < y`."""
+def less_equal(x: _Operand, y: _Operand, /) -> Array: """`x <= y`."""
+def greater(x: _Operand, y: _Operand, /) -> Array: """`x > y`."""
+def greater_equal(x: _Operand, y: _Operand, /) -> Array: """`x >= y`."""
+def logical_and(x: _Operand, y: _Operand, /) -> Array: """True where both are nonzero."""
+def logical_or(x: _Operand, y: _Operand, /) -> Array: """True where one is nonzero."""
+def logical_xor(x: _Operand, y: _Operand, /) -> Array: """True where exactly one is nonzero."""
+
+def sum(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+    """The sum over all elements or one axis."""
+
+def mean(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+    """The mean over all elements or one axis."""
+
+def prod(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+    """The product over all elements or one axis."""
+
+def min(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+    """The smallest element; NaN if there is one."""
+
+def max(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+    """The largest element; NaN if there is one."""
+
+def any(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+    """True if any element is nonzero."""
+
+def all(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+    """True if no element is zero."""
+
+def count_nonzero(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+    """How many elements are not zero."""
+
+def var(x: _Operand, axis: _Axis = None, *, ddof: float = 0.0, keepdims: bool = False) -> Array:
+    """The variance over all elements or one axis, in two passes; divides by count - ddof."""
+
+def std(x: _Operand, axis: _Axis = None, *, ddof: float = 0.0, keepdims: bool = False) -> Array:
+    """The square root of `var`."""
+
+@final
+class Model:
+    """Labels of this rank's rows, made by `Observations`."""
+
+@final
+class Observations:
+    """The rows of a matrix of floats, prepared for K-Means on every rank that owns some of them.
+
+    Raises ValueError on every rank if the matrix holds NaN or an infinity. A centre is a row of a NumPy matrix with
+    the observations' dtype. All methods are collective; results have the same bits at every number of ranks.
+    """
+
+    def __new__(cls, rows: Array, /) -> Self: ...
+    @property
+    def n_samples(self) -> int:
+        """Number of rows, over all ranks."""
+    def rows(self, indices: Sequence[int], /) -> NDArray[Any]:
+        """Copies of these rows, on every rank."""
+    def plus_plus(self, first: float, draws: NDArray[np.float64], /) -> NDArray[Any]:
+        """Greedy k-means++: the first centre by `first`, the next ones by the rows of `draws`, each a trial; [0, 1)."""
+    def lloyd(
+        self,
+        start: NDArray[Any],
+        max_iter: int,
+        tol: float,
+        callback: Callable[[int, float, float, int], bool | None] | None,
+        /,
+    ) -> dict[str, Any]:
+        """Lloyd's iterations from `start`: `centers`, `inertia`, `n_iter`, `clusters` (distinct), and the `model`.
+
+        After each iteration every rank calls `callback(iteration, inertia, shift, changed)`; a true answer on any
+        rank ends the iterations. If it raises on one rank, the others raise `RankError`.
+        """
+    def assign(self, centers: NDArray[Any], /) -> dict[str, Any]:
+        """The nearest centre of each row: `inertia` and the `model` that holds the labels."""
+    def labels(self, model: Any, as_array: bool, /) -> Any:
+        """A model's labels: a girih array of int64, or NumPy's of int32, whole on every rank."""

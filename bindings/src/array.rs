@@ -1,0 +1,360 @@
+//! The methods of `girih.Array`.
+
+use crate::error::array_error;
+use crate::handle::{PyArray, detached};
+use crate::numpy;
+use crate::operand::{Axes, Lengths, no_scalar, to_array, to_dtype, to_indices, to_operand, to_weak};
+use girih_arrays::{Binary, DType, Layout, Scalar, Unary};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::pyclass::CompareOp;
+use pyo3::types::PyTuple;
+
+/// Arrays of more elements are described by their `repr` instead of printed.
+const SHOWN_MAX: usize = 1000;
+
+macro_rules! operators {
+    ($($name:ident, $reflected:ident => $op:ident;)*) => {
+        #[pymethods]
+        impl PyArray {$(
+            fn $name(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                self.operator(Binary::$op, other, false)
+            }
+
+            fn $reflected(&self, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+                self.operator(Binary::$op, other, true)
+            }
+        )*}
+    };
+}
+
+operators! {
+    __add__, __radd__ => Add;
+    __sub__, __rsub__ => Subtract;
+    __mul__, __rmul__ => Multiply;
+    __truediv__, __rtruediv__ => Divide;
+    __floordiv__, __rfloordiv__ => FloorDivide;
+    __mod__, __rmod__ => Remainder;
+    __and__, __rand__ => And;
+    __or__, __ror__ => Or;
+    __xor__, __rxor__ => Xor;
+}
+
+macro_rules! reductions {
+    ($($name:ident => $method:ident;)*) => {
+        #[pymethods]
+        impl PyArray {$(
+            #[pyo3(signature = (axis = None, *, keepdims = false))]
+            fn $name(&self, py: Python<'_>, axis: Option<Axes>, keepdims: bool) -> PyResult<PyArray> {
+                let axes = Axes::list(axis);
+                detached(py, || self.0.$method(axes.as_deref(), keepdims))
+            }
+        )*}
+    };
+}
+
+reductions! {
+    sum => sum;
+    mean => mean;
+    prod => product;
+    min => min;
+    max => max;
+    any => any;
+    all => all;
+}
+
+#[pymethods]
+impl PyArray {
+    #[pyo3(signature = (axis = None, *, ddof = 0.0, keepdims = false))]
+    fn var(&self, py: Python<'_>, axis: Option<Axes>, ddof: f64, keepdims: bool) -> PyResult<PyArray> {
+        let axes = Axes::list(axis);
+        detached(py, || self.0.var(axes.as_deref(), ddof, keepdims))
+    }
+
+    #[pyo3(signature = (axis = None, *, ddof = 0.0, keepdims = false))]
+    fn std(&self, py: Python<'_>, axis: Option<Axes>, ddof: f64, keepdims: bool) -> PyResult<PyArray> {
+        let axes = Axes::list(axis);
+        detached(py, || self.0.std(axes.as_deref(), ddof, keepdims))
+    }
+
+    fn __pow__(&self, other: &Bound<'_, PyAny>, modulo: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+        self.power(other, modulo, false)
+    }
+
+    fn __rpow__(&self, other: &Bound<'_, PyAny>, modulo: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+        self.power(other, modulo, true)
+    }
+
+    fn __matmul__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<PyArray> {
+        let other = to_array(other)?;
+        detached(py, || self.0.matmul(&other))
+    }
+
+    fn __rmatmul__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<PyArray> {
+        let other = to_array(other)?;
+        detached(py, || other.matmul(&self.0))
+    }
+
+    fn __richcmp__(&self, other: &Bound<'_, PyAny>, compare: CompareOp) -> PyResult<Py<PyAny>> {
+        let op = match compare {
+            CompareOp::Lt => Binary::Less,
+            CompareOp::Le => Binary::LessEqual,
+            CompareOp::Eq => Binary::Equal,
+            CompareOp::Ne => Binary::NotEqual,
+            CompareOp::Gt => Binary::Greater,
+            CompareOp::Ge => Binary::GreaterEqual,
+        };
+        self.operator(op, other, false)
+    }
+
+    fn __neg__(&self, py: Python<'_>) -> PyResult<PyArray> {
+        detached(py, || self.0.unary(Unary::Negative))
+    }
+
+    fn __pos__(&self) -> PyArray {
+        PyArray(self.0.clone())
+    }
+
+    fn __abs__(&self, py: Python<'_>) -> PyResult<PyArray> {
+        detached(py, || self.0.unary(Unary::Absolute))
+    }
+
+    fn __invert__(&self, py: Python<'_>) -> PyResult<PyArray> {
+        detached(py, || self.0.unary(Unary::Invert))
+    }
+
+    fn __getitem__(&self, py: Python<'_>, index: &Bound<'_, PyAny>) -> PyResult<PyArray> {
+        let indices = to_indices(index)?;
+        detached(py, || self.0.slice(&indices))
+    }
+
+    fn __len__(&self) -> PyResult<usize> {
+        self.0.shape().first().copied().ok_or_else(|| PyTypeError::new_err("len() of unsized object"))
+    }
+
+    fn __iter__(slf: Bound<'_, PyArray>) -> PyResult<Rows> {
+        let rows = slf.get().0.shape().first().copied();
+        let rows = rows.ok_or_else(|| PyTypeError::new_err("iteration over a 0-d array"))?;
+        Ok(Rows { array: slf.unbind(), next: 0, rows })
+    }
+
+    fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
+        if self.elements() != 1 {
+            let text = "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()";
+            return Err(PyValueError::new_err(text));
+        }
+        Ok(self.scalar(py)?.to_bool())
+    }
+
+    fn __int__(&self, py: Python<'_>) -> PyResult<i64> {
+        Ok(self.scalar(py)?.to_i64())
+    }
+
+    fn __index__(&self, py: Python<'_>) -> PyResult<i64> {
+        if self.0.dtype() != DType::Int64 || !self.0.shape().is_empty() {
+            return Err(PyTypeError::new_err("only integer scalar arrays can be converted to a scalar index"));
+        }
+        Ok(self.scalar(py)?.to_i64())
+    }
+
+    fn __float__(&self, py: Python<'_>) -> PyResult<f64> {
+        Ok(self.scalar(py)?.to_f64())
+    }
+
+    fn __str__(&self, py: Python<'_>) -> PyResult<String> {
+        if self.elements() > SHOWN_MAX {
+            return Ok(self.described());
+        }
+        Ok(self.to_numpy(py)?.bind(py).str()?.to_string())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        if self.elements() > SHOWN_MAX {
+            return Ok(self.described());
+        }
+        Ok(format!("girih.{}", self.to_numpy(py)?.bind(py).repr()?).replace("girih.array(", "girih.Array("))
+    }
+
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.0.shape())
+    }
+
+    #[getter]
+    fn ndim(&self) -> usize {
+        self.0.shape().len()
+    }
+
+    #[getter]
+    fn size(&self) -> usize {
+        self.elements()
+    }
+
+    #[getter]
+    fn nbytes(&self) -> usize {
+        self.elements() * self.0.dtype().bytes()
+    }
+
+    #[getter]
+    fn dtype(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        Ok(numpy::dtype(py, self.0.dtype())?.into_any().unbind())
+    }
+
+    #[getter(T)]
+    fn transposed(&self, py: Python<'_>) -> PyResult<PyArray> {
+        detached(py, || self.0.transpose())
+    }
+
+    #[getter]
+    fn local(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let local = py.detach(|| self.0.local()).map_err(|error| array_error(py, &error))?;
+        numpy::view(py, local)
+    }
+
+    #[getter]
+    fn distribution(&self) -> String {
+        match self.0.layout() {
+            Layout::Replicated => "replicated".to_string(),
+            Layout::Rows => {
+                let size = self.0.world().size();
+                format!("rows over {size} rank{}", if size == 1 { "" } else { "s" })
+            }
+        }
+    }
+
+    /// NumPy's own operators leave the operation to ours.
+    #[classattr]
+    fn __array_ufunc__() -> Option<bool> {
+        None
+    }
+
+    #[pyo3(signature = (dtype = None, copy = None))]
+    fn __array__(&self, py: Python<'_>, dtype: Option<&Bound<'_, PyAny>>, copy: Option<bool>) -> PyResult<Py<PyAny>> {
+        if copy == Some(false) {
+            return Err(PyValueError::new_err("a girih array cannot become a NumPy array without a copy; see x.local"));
+        }
+        let array = self.to_numpy(py)?;
+        match dtype {
+            Some(dtype) if !dtype.is_none() => Ok(array.call_method1(py, "astype", (dtype,))?),
+            _ => Ok(array),
+        }
+    }
+
+    fn astype(&self, py: Python<'_>, dtype: &Bound<'_, PyAny>) -> PyResult<PyArray> {
+        let dtype = to_dtype(Some(dtype))?.ok_or_else(|| PyTypeError::new_err("astype needs a dtype"))?;
+        detached(py, || self.0.astype(dtype))
+    }
+
+    #[pyo3(signature = (*shape))]
+    fn reshape(&self, py: Python<'_>, shape: &Bound<'_, PyTuple>) -> PyResult<PyArray> {
+        let lengths = if shape.len() == 1 {
+            shape.get_item(0)?.extract::<Lengths>()?.list()
+        } else {
+            shape.extract::<Vec<i64>>()?
+        };
+        detached(py, || self.0.reshape(&lengths))
+    }
+
+    fn item(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if self.elements() != 1 {
+            return Err(PyValueError::new_err("can only convert an array of size 1 to a Python scalar"));
+        }
+        match self.scalar(py)? {
+            Scalar::Bool(value) => Ok(value.into_pyobject(py)?.to_owned().into_any().unbind()),
+            Scalar::Int(value) => Ok(value.into_pyobject(py)?.into_any().unbind()),
+            Scalar::Float(value) => Ok(value.into_pyobject(py)?.into_any().unbind()),
+        }
+    }
+
+    fn tolist(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.to_numpy(py)?.call_method0(py, "tolist")
+    }
+
+    fn copy(&self) -> PyArray {
+        PyArray(self.0.clone())
+    }
+
+    fn __reduce__(&self) -> PyResult<Py<PyAny>> {
+        Err(PyTypeError::new_err("a girih array cannot be pickled: write it with gr.save, read it with gr.load"))
+    }
+}
+
+impl PyArray {
+    fn elements(&self) -> usize {
+        self.0.shape().iter().product()
+    }
+
+    fn scalar(&self, py: Python<'_>) -> PyResult<Scalar> {
+        if self.elements() != 1 {
+            return Err(no_scalar(self.0.shape()));
+        }
+        py.detach(|| self.0.to_scalar()).map_err(|error| array_error(py, &error))
+    }
+
+    fn to_numpy(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let bytes = py.detach(|| self.0.to_bytes()).map_err(|error| array_error(py, &error))?;
+        numpy::owned_bytes(py, self.0.shape(), self.0.dtype(), &bytes)
+    }
+
+    fn described(&self) -> String {
+        let shape: Vec<String> = self.0.shape().iter().map(usize::to_string).collect();
+        let comma = if shape.len() == 1 { "," } else { "" };
+        format!("girih.Array(shape=({}{comma}), dtype={}, {})", shape.join(", "), self.0.dtype(), self.distribution())
+    }
+
+    /// An operator; `NotImplemented` for what is no array, so that Python asks the other side.
+    fn operator(&self, op: Binary, other: &Bound<'_, PyAny>, reflected: bool) -> PyResult<Py<PyAny>> {
+        let py = other.py();
+        let other = match to_operand(other) {
+            Ok(other) => other,
+            Err(error) if error.is_instance_of::<PyTypeError>(py) && !other.hasattr("dtype")? => {
+                return Ok(py.NotImplemented());
+            }
+            Err(error) => return Err(error),
+        };
+        let result =
+            detached(py, || if reflected { self.0.binary_reversed(op, other) } else { self.0.binary(op, other) })?;
+        Ok(Bound::new(py, result)?.into_any().unbind())
+    }
+
+    fn power(
+        &self,
+        other: &Bound<'_, PyAny>,
+        modulo: Option<&Bound<'_, PyAny>>,
+        reflected: bool,
+    ) -> PyResult<Py<PyAny>> {
+        if modulo.is_some_and(|modulo| !modulo.is_none()) {
+            return Ok(other.py().NotImplemented());
+        }
+        // NumPy's fast path, with the same bits as a product.
+        if !reflected && matches!(to_weak(other)?, Some(Scalar::Int(2))) && self.0.dtype() != DType::Bool {
+            let square = detached(other.py(), || self.0.unary(Unary::Square))?;
+            return Ok(Bound::new(other.py(), square)?.into_any().unbind());
+        }
+        self.operator(Binary::Power, other, reflected)
+    }
+}
+
+/// Iterates over the first axis.
+#[pyclass]
+struct Rows {
+    array: Py<PyArray>,
+    next: i64,
+    rows: usize,
+}
+
+#[pymethods]
+impl Rows {
+    fn __iter__(slf: Bound<'_, Rows>) -> Bound<'_, Rows> {
+        slf
+    }
+
+    fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<PyArray>> {
+        if self.next as usize >= self.rows {
+            return Ok(None);
+        }
+        self.next += 1;
+        let index = girih_arrays::Index::At(self.next - 1);
+        detached(py, || self.array.get().0.slice(&[index])).map(Some)
+    }
+}

@@ -1,0 +1,166 @@
+//! New arrays: filled, counted, from NumPy, from files.
+
+use crate::error::array_error;
+use crate::handle::{PyArray, detached};
+use crate::numpy::elements;
+use crate::operand::{Lengths, to_array, to_dtype, to_weak};
+use crate::world::world;
+use girih_arrays::{Array, DType, Scalar};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use std::path::PathBuf;
+
+#[pyfunction]
+#[pyo3(signature = (shape, dtype = None))]
+pub(crate) fn zeros(py: Python<'_>, shape: Lengths, dtype: Option<&Bound<'_, PyAny>>) -> PyResult<PyArray> {
+    filled(py, shape, Scalar::Int(0), to_dtype(dtype)?.unwrap_or(DType::Float64))
+}
+
+#[pyfunction]
+#[pyo3(signature = (shape, dtype = None))]
+pub(crate) fn ones(py: Python<'_>, shape: Lengths, dtype: Option<&Bound<'_, PyAny>>) -> PyResult<PyArray> {
+    filled(py, shape, Scalar::Int(1), to_dtype(dtype)?.unwrap_or(DType::Float64))
+}
+
+#[pyfunction]
+#[pyo3(signature = (shape, dtype = None))]
+pub(crate) fn empty(py: Python<'_>, shape: Lengths, dtype: Option<&Bound<'_, PyAny>>) -> PyResult<PyArray> {
+    zeros(py, shape, dtype)
+}
+
+#[pyfunction]
+#[pyo3(signature = (shape, fill_value, dtype = None))]
+pub(crate) fn full(
+    py: Python<'_>,
+    shape: Lengths,
+    fill_value: &Bound<'_, PyAny>,
+    dtype: Option<&Bound<'_, PyAny>>,
+) -> PyResult<PyArray> {
+    let dtype = to_dtype(dtype)?;
+    if let Some(value) = to_weak(fill_value)? {
+        return filled(py, shape, value, dtype.unwrap_or(value.dtype()));
+    }
+    let (value, shape) = (to_array(fill_value)?, shape.shape()?);
+    detached(py, || {
+        let value = dtype.map_or_else(|| Ok(value.clone()), |dtype| value.astype(dtype))?;
+        value.broadcast_to(&shape)
+    })
+}
+
+fn filled(py: Python<'_>, shape: Lengths, value: Scalar, dtype: DType) -> PyResult<PyArray> {
+    let (world, shape) = (world(py)?, shape.shape()?);
+    detached(py, || Array::full(&world, &shape, value, dtype))
+}
+
+#[pyfunction]
+#[pyo3(signature = (start, stop = None, step = None, dtype = None))]
+pub(crate) fn arange(
+    py: Python<'_>,
+    start: &Bound<'_, PyAny>,
+    stop: Option<&Bound<'_, PyAny>>,
+    step: Option<&Bound<'_, PyAny>>,
+    dtype: Option<&Bound<'_, PyAny>>,
+) -> PyResult<PyArray> {
+    let (first, last) = match stop.filter(|stop| !stop.is_none()) {
+        Some(stop) => (number(start)?, number(stop)?),
+        None => (Scalar::Int(0), number(start)?),
+    };
+    let step = step.filter(|step| !step.is_none()).map_or(Ok(Scalar::Int(1)), number)?;
+    let natural = [first, last, step].map(Scalar::dtype).into_iter().fold(DType::Int64, DType::promote);
+    let (world, dtype) = (world(py)?, to_dtype(dtype)?.unwrap_or(natural));
+    detached(py, || Array::arange(&world, first, last, step, dtype))
+}
+
+#[pyfunction]
+#[pyo3(signature = (start, stop, num = 50, dtype = None, *, endpoint = true))]
+pub(crate) fn linspace(
+    py: Python<'_>,
+    start: f64,
+    stop: f64,
+    num: i64,
+    dtype: Option<&Bound<'_, PyAny>>,
+    endpoint: bool,
+) -> PyResult<PyArray> {
+    let refused = |_| PyValueError::new_err(format!("Number of samples, {num}, must be non-negative."));
+    let count = usize::try_from(num).map_err(refused)?;
+    let (world, dtype) = (world(py)?, to_dtype(dtype)?);
+    detached(py, || {
+        let values = Array::linspace(&world, start, stop, count, endpoint)?;
+        dtype.map_or_else(|| Ok(values.clone()), |dtype| values.astype(dtype))
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (n, m = None, k = 0, dtype = None))]
+pub(crate) fn eye(
+    py: Python<'_>,
+    n: usize,
+    m: Option<usize>,
+    k: i64,
+    dtype: Option<&Bound<'_, PyAny>>,
+) -> PyResult<PyArray> {
+    let (world, dtype) = (world(py)?, to_dtype(dtype)?.unwrap_or(DType::Float64));
+    detached(py, || Array::eye(&world, n, m.unwrap_or(n), k, dtype))
+}
+
+#[pyfunction]
+#[pyo3(signature = (a, dtype = None))]
+pub(crate) fn asarray(a: &Bound<'_, PyAny>, dtype: Option<&Bound<'_, PyAny>>) -> PyResult<PyArray> {
+    let py = a.py();
+    match (to_dtype(dtype)?, a.cast::<PyArray>()) {
+        (None, _) => Ok(PyArray(to_array(a)?)),
+        (Some(dtype), Ok(array)) => {
+            let array = array.get().0.clone();
+            detached(py, || array.astype(dtype))
+        }
+        (Some(dtype), Err(_)) => {
+            let array = py.import("numpy")?.call_method1("asarray", (a, dtype.name()))?;
+            Ok(PyArray(to_array(&array)?))
+        }
+    }
+}
+
+#[pyfunction]
+#[pyo3(signature = (part, axis = 0))]
+pub(crate) fn from_local(part: &Bound<'_, PyAny>, axis: i64) -> PyResult<PyArray> {
+    let py = part.py();
+    if axis != 0 {
+        return Err(PyValueError::new_err(format!("axis must be 0, for rows are what ranks divide; not {axis}")));
+    }
+    let part = py.import("numpy")?.call_method1("asarray", (part,))?;
+    let world = world(py)?;
+    // One rank's unsupported dtype must not leave the others waiting.
+    let read = elements(&part);
+    let agreed = read.as_ref().map(|_| ()).map_err(ToString::to_string);
+    let agreed = py.detach(|| world.agree(agreed));
+    let (shape, dtype, bytes) = read?;
+    agreed.map_err(|error| array_error(py, &error.into()))?;
+    detached(py, || Array::from_local(&world, &shape, dtype, &bytes))
+}
+
+#[pyfunction]
+#[pyo3(signature = (file, dtype = None))]
+pub(crate) fn load(py: Python<'_>, file: PathBuf, dtype: Option<&Bound<'_, PyAny>>) -> PyResult<PyArray> {
+    let (world, dtype) = (world(py)?, to_dtype(dtype)?);
+    detached(py, || {
+        let array = Array::load(&world, &file)?;
+        dtype.map_or_else(|| Ok(array.clone()), |dtype| array.astype(dtype))
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (file, x))]
+pub(crate) fn save(py: Python<'_>, file: PathBuf, x: &Bound<'_, PyAny>) -> PyResult<()> {
+    let array = to_array(x)?;
+    py.detach(|| array.save(&file)).map_err(|error| array_error(py, &error))
+}
+
+fn number(value: &Bound<'_, PyAny>) -> PyResult<Scalar> {
+    if let Some(number) = to_weak(value)? {
+        return Ok(number);
+    }
+    if let Ok(number) = value.extract::<i64>() {
+        return Ok(Scalar::Int(number));
+    }
+    value.extract().map(Scalar::Float).map_err(|_| PyTypeError::new_err("arange takes numbers"))
+}
