@@ -1,0 +1,250 @@
+//! K-Means gives the same bits at every number of ranks and threads, and what a plain loop gives.
+
+use girih_arrays::Array;
+use girih_cluster::{Error, Model, Observations, Options};
+use girih_runtime::config::Config;
+use girih_runtime::local;
+use girih_runtime::world::World;
+
+/// Numbers in [0, 1) from a counter: the same on every rank.
+fn uniform(seed: u64, index: usize) -> f64 {
+    let mut word = seed.wrapping_add(index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    word = (word ^ (word >> 31)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    ((word ^ (word >> 32)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn blobs(rows: usize, columns: usize, clusters: usize) -> Vec<f64> {
+    let value = |index: usize| {
+        let (row, column) = (index / columns, index % columns);
+        5.0 * uniform(1, row % clusters * columns + column) + uniform(2, index)
+    };
+    (0..rows * columns).map(value).collect()
+}
+
+/// Everything that must not depend on ranks and threads, as bits.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    seeds: Vec<u64>,
+    centres: Vec<u64>,
+    inertia: u64,
+    iterations: usize,
+    labels: Vec<i32>,
+}
+
+fn fit(world: &World, x: &[f64], shape: [usize; 2], clusters: usize) -> Result<Outcome, Error> {
+    let x = Array::from_slice(world, &shape, x)?;
+    let observations = Observations::<f64>::new(&x)?;
+    let trials = 2 + (clusters as f64).ln() as usize;
+    let draws: Vec<f64> = (0..(clusters - 1) * trials).map(|index| uniform(3, index)).collect();
+    let seeds = observations.plus_plus(uniform(4, 0), &draws, trials)?;
+    let model = observations.lloyd(&seeds, &Options::default(), None)?;
+    let labels = gathered(world, &model)?;
+    let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect();
+    Ok(Outcome {
+        seeds: bits(&seeds),
+        centres: bits(&model.centres),
+        inertia: model.inertia.to_bits(),
+        iterations: model.iterations,
+        labels,
+    })
+}
+
+fn gathered<T>(world: &World, model: &Model<T>) -> Result<Vec<i32>, Error> {
+    let mine = model.local_labels().iter().flat_map(|label| label.to_ne_bytes()).collect();
+    let all = world.all_gather_bytes(mine)?.concat();
+    Ok(all.chunks_exact(4).map(|label| i32::from_ne_bytes(label.try_into().unwrap())).collect())
+}
+
+#[track_caller]
+fn check(rows: usize, columns: usize, clusters: usize) {
+    let x = blobs(rows, columns, clusters);
+    let run = |ranks, threads, tile_bytes| {
+        let config = Config { threads: Some(threads), tile_bytes, bind: false, ..Config::default() };
+        let seed = (ranks + 8 * threads) as u64;
+        let outcomes = local::run_with(ranks, seed, &config, |world| fit(world, &x, [rows, columns], clusters));
+        let outcomes: Vec<Outcome> = outcomes.unwrap().into_iter().map(|outcome| outcome.unwrap()).collect();
+        for outcome in &outcomes[1..] {
+            assert_eq!(outcome, &outcomes[0], "ranks of one world differ");
+        }
+        outcomes.into_iter().next().unwrap()
+    };
+    let alone = run(1, 1, 1 << 20);
+    for (ranks, threads, tile_bytes) in
+        [(1, 2, 1 << 20), (2, 1, 1 << 20), (2, 2, 256), (3, 1, 64), (3, 2, 1 << 20), (4, 1, 1 << 14), (4, 2, 1)]
+    {
+        let outcome = run(ranks, threads, tile_bytes);
+        assert_eq!(outcome, alone, "{rows}×{columns}, k={clusters}: {ranks} ranks × {threads} threads");
+    }
+    check_against_a_loop(&x, columns, clusters, &alone);
+}
+
+/// The oracle: from the same seeds, plain loops in plain order; means differ from exact ones by rounding only.
+fn check_against_a_loop(x: &[f64], columns: usize, clusters: usize, outcome: &Outcome) {
+    let mut centres: Vec<f64> = outcome.seeds.iter().map(|&bits| f64::from_bits(bits)).collect();
+    let mut labels = vec![-1; x.len() / columns];
+    let squared = |row: &[f64], centre: &[f64]| row.iter().zip(centre).map(|(x, c)| (x - c) * (x - c)).sum::<f64>();
+    for _ in 0..outcome.iterations {
+        let nearest = |row: &[f64]| {
+            let apart: Vec<f64> = centres.chunks(columns).map(|centre| squared(row, centre)).collect();
+            (0..clusters).min_by(|&a, &b| apart[a].total_cmp(&apart[b])).unwrap() as i32
+        };
+        labels = x.chunks(columns).map(nearest).collect();
+        for cluster in 0..clusters {
+            let members: Vec<&[f64]> = x
+                .chunks(columns)
+                .zip(&labels)
+                .filter(|&(_, &label)| label == cluster as i32)
+                .map(|(row, _)| row)
+                .collect();
+            for column in (0..columns).filter(|_| !members.is_empty()) {
+                let sum: f64 = members.iter().map(|row| row[column]).sum();
+                centres[cluster * columns + column] = sum / members.len() as f64;
+            }
+        }
+    }
+    let wrong = labels.iter().zip(&outcome.labels).filter(|(a, b)| a != b).count();
+    assert_eq!(wrong, 0, "{wrong} labels differ from the loop's");
+    for (&bits, expected) in outcome.centres.iter().zip(&centres) {
+        let centre = f64::from_bits(bits);
+        assert!((centre - expected).abs() <= 1e-12 * (1.0 + expected.abs()), "{centre} for {expected}");
+    }
+}
+
+#[test]
+fn ragged_rows_have_the_same_bits() {
+    check(10_007, 13, 8);
+}
+
+#[test]
+fn small_data_held_by_every_rank_have_the_same_bits() {
+    check(301, 3, 5);
+}
+
+#[test]
+fn fewer_rows_than_ranks_have_the_same_bits() {
+    check(3, 2, 2);
+    check(1, 1, 1);
+}
+
+#[test]
+fn one_wide_row_each_has_the_same_bits() {
+    check(5, 4001, 3);
+}
+
+#[test]
+fn an_empty_cluster_takes_the_farthest_row() {
+    for ranks in [1, 2, 3] {
+        let outcomes = local::run(ranks, 1, 5, |world| {
+            let x = Array::from_slice(world, &[6, 1], &[0.0, 1.0, 2.0, 3.0, 50.0, 100.0])?;
+            let observations = Observations::<f64>::new(&x)?;
+            // No row is nearest to the last two, so the rows 5 and 4 are given to them in turn.
+            let model = observations.lloyd(&[1.0, 1e6, 2e6], &Options::default(), None)?;
+            Ok::<_, Error>((model.centres, model.inertia, model.clusters))
+        });
+        for outcome in outcomes.unwrap() {
+            assert_eq!(outcome.unwrap(), (vec![1.5, 100.0, 50.0], 5.0, 3));
+        }
+    }
+}
+
+#[test]
+fn duplicate_rows_leave_clusters_empty() {
+    for ranks in [1, 2] {
+        let outcomes = local::run(ranks, 1, 5, |world| {
+            let x = Array::from_slice(world, &[40, 1], &[7.0; 40])?;
+            let observations = Observations::<f64>::new(&x)?;
+            let seeds = observations.plus_plus(0.3, &[0.1, 0.9, 0.5, 0.5], 2)?;
+            let model = observations.lloyd(&seeds, &Options::default(), None)?;
+            Ok::<_, Error>((model.centres, model.inertia, model.clusters))
+        });
+        for outcome in outcomes.unwrap() {
+            assert_eq!(outcome.unwrap(), (vec![7.0; 3], 0.0, 1));
+        }
+    }
+}
+
+#[test]
+fn bad_data_are_refused_alike_on_all_ranks() {
+    for (bad, expected) in [(f64::NAN, "NaN"), (f64::INFINITY, "infinity")] {
+        let outcomes = local::run(3, 1, 1, |world| {
+            let mut values = blobs(9000, 2, 3);
+            values[12_345] = bad;
+            let x = Array::from_slice(world, &[9000, 2], &values).unwrap();
+            Observations::<f64>::new(&x).map(drop)
+        });
+        for outcome in outcomes.unwrap() {
+            assert!(outcome.unwrap_err().to_string().contains(expected));
+        }
+    }
+}
+
+#[test]
+fn an_observer_that_fails_on_one_rank_fails_all() {
+    let outcomes = local::run(3, 1, 2, |world| {
+        let x = Array::from_slice(world, &[5000, 3], &blobs(5000, 3, 4)).unwrap();
+        let observations = Observations::<f64>::new(&x).unwrap();
+        let seeds = observations.rows_at(&[0, 1, 2, 3]).unwrap();
+        let rank = world.rank().0;
+        let mut observer =
+            |_: &girih_cluster::Iteration| if rank == 1 { Err("no more".to_string()) } else { Ok(false) };
+        let error = observations.lloyd(&seeds, &Options::default(), Some(&mut observer)).unwrap_err();
+        // The world is usable afterwards.
+        observations.lloyd(&seeds, &Options::default(), None).unwrap();
+        error.to_string()
+    });
+    assert_eq!(outcomes.unwrap(), ["rank 1 failed: no more", "no more", "rank 1 failed: no more"]);
+}
+
+#[test]
+fn an_observer_that_is_content_on_one_rank_stops_all() {
+    let outcomes = local::run(2, 1, 2, |world| {
+        let x = Array::from_slice(world, &[5000, 3], &blobs(5000, 3, 4)).unwrap();
+        let observations = Observations::<f64>::new(&x).unwrap();
+        let seeds = observations.rows_at(&[0, 4, 8, 12]).unwrap();
+        let mut observer = |iteration: &girih_cluster::Iteration| Ok(world.rank().0 == 1 && iteration.number == 2);
+        let options = Options { iterations_max: 50, tolerance: 0.0 };
+        observations.lloyd(&seeds, &options, Some(&mut observer)).unwrap().iterations
+    });
+    assert_eq!(outcomes.unwrap(), [2, 2]);
+}
+
+#[test]
+fn an_iteration_is_one_all_reduce_of_the_words_it_must_be() {
+    let (clusters, columns) = (6, 13);
+    let outcomes = local::run(3, 1, 2, |world| {
+        let x = Array::from_slice(world, &[10_007, columns], &blobs(10_007, columns, clusters)).unwrap();
+        let observations = Observations::<f64>::new(&x).unwrap();
+        let seeds = observations.rows_at(&[0, 1, 2, 3, 4, 5]).unwrap();
+        world.traffic(true);
+        let model = observations.lloyd(&seeds, &Options { iterations_max: 300, tolerance: 0.0 }, None).unwrap();
+        (model.iterations as u64, world.traffic(true))
+    });
+    for (iterations, traffic) in outcomes.unwrap() {
+        let kmeans = traffic["kmeans"];
+        // Two words for each sum of f64, a count for each cluster, two for the inertia, changed labels, status.
+        let words = (2 * clusters * columns + clusters + 4) as u64;
+        assert_eq!((kmeans.collectives, kmeans.messages), (iterations, 0));
+        assert_eq!(kmeans.bytes, 8 * words * iterations);
+        // Before the first iteration the ranks agree that all have the memory.
+        assert_eq!((traffic["control"].collectives, traffic["control"].bytes), (1, 8));
+        assert_eq!(traffic.len(), 2, "nothing else travels: {traffic:?}");
+    }
+}
+
+#[test]
+fn a_rank_without_memory_fails_all() {
+    let config = |bytes_max| Config { threads: Some(1), bind: false, bytes_max: Some(bytes_max), ..Config::default() };
+    // Room for the data and little else: the packed centres and the sums do not fit.
+    let outcomes = local::run_with(2, 3, &config(1 << 20), |world| {
+        let x = Array::from_slice(world, &[2000, 20], &blobs(2000, 20, 4)).unwrap();
+        let observations = Observations::<f64>::new(&x).unwrap();
+        let start = observations.rows_at(&(0..1000).collect::<Vec<_>>()).unwrap();
+        let refused = observations.lloyd(&start, &Options::default(), None).unwrap_err().to_string();
+        let served = observations.lloyd(&start[..80], &Options::default(), None).map(|model| model.clusters);
+        (refused, served.unwrap())
+    });
+    for (refused, served) in outcomes.unwrap() {
+        assert!(refused.contains("memory budget"), "{refused}");
+        assert_eq!(served, 4);
+    }
+}

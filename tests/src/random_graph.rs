@@ -1,0 +1,157 @@
+//! Random task graphs, and what they compute in program order: for any transport.
+//!
+//! Never here: ranks; the caller brings a world.
+
+use girih_runtime::comm::Reduction;
+use girih_runtime::error::Error;
+use girih_runtime::graph::Access::{Read, Write};
+use girih_runtime::ids::Rank;
+use girih_runtime::world::World;
+use std::sync::Arc;
+
+/// One step of a random program over integer cells, one cell a block.
+#[derive(Clone, Debug)]
+enum Step {
+    /// `target ← 3·target + Σ sources + number`, on the target's home.
+    Task { target: usize, sources: Vec<usize>, number: i64 },
+    /// One cell of each rank becomes the sum of all.
+    AllReduce(Vec<usize>),
+    /// One cell of each rank becomes the root's.
+    Broadcast(usize, Vec<usize>),
+}
+
+/// A random program on so many ranks.
+#[derive(Clone, Debug)]
+pub struct Program {
+    ranks: usize,
+    cells: usize,
+    steps: Vec<Step>,
+}
+
+impl Program {
+    /// The program of a seed.
+    pub fn random(seed: u64, ranks: usize) -> Program {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let mut next = move |bound: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % bound as u64) as usize
+        };
+        let cells = ranks * (1 + next(4));
+        let steps = (0..5 + next(60)).map(|number| {
+            // Cell c lives on rank c % ranks, so a cell of every rank is picked by its round.
+            let of_each: Vec<usize> = (0..ranks).map(|rank| rank + ranks * next(cells / ranks)).collect();
+            match next(8) {
+                0 => Step::AllReduce(of_each),
+                1 => Step::Broadcast(next(ranks), of_each),
+                _ => {
+                    let target = next(cells);
+                    let mut sources: Vec<usize> = (0..next(4)).map(|_| next(cells)).filter(|&c| c != target).collect();
+                    sources.sort_unstable();
+                    sources.dedup();
+                    Step::Task { target, sources, number: number as i64 }
+                }
+            }
+        });
+        Program { ranks, cells, steps: steps.collect() }
+    }
+
+    /// The oracle: one loop, in program order.
+    pub fn serial(&self, epochs: usize) -> Vec<i64> {
+        let mut cells: Vec<i64> = (0..self.cells as i64).collect();
+        for _ in 0..epochs {
+            for step in &self.steps {
+                match step {
+                    Step::Task { target, sources, number } => {
+                        let sum: i64 = sources.iter().fold(0, |sum, &source| sum.wrapping_add(cells[source]));
+                        cells[*target] = cells[*target].wrapping_mul(3).wrapping_add(sum).wrapping_add(*number);
+                    }
+                    Step::AllReduce(of_each) => {
+                        let sum = of_each.iter().fold(0_i64, |sum, &cell| sum.wrapping_add(cells[cell]));
+                        of_each.iter().for_each(|&cell| cells[cell] = sum);
+                    }
+                    Step::Broadcast(root, of_each) => {
+                        let value = cells[of_each[*root]];
+                        of_each.iter().for_each(|&cell| cells[cell] = value);
+                    }
+                }
+            }
+        }
+        cells
+    }
+
+    /// This rank's cells after `epochs` runs of the graph.
+    ///
+    /// # Errors
+    /// What the graph and the world return.
+    pub fn run(&self, world: &World, epochs: usize) -> Result<Vec<(usize, i64)>, Error> {
+        let home = |cell: usize| Rank::from(cell % self.ranks);
+        let mut graph = world.graph("random");
+        let mut blocks = Vec::new();
+        for cell in 0..self.cells {
+            let here = home(cell) == world.rank();
+            let storage = here.then(|| world.memory().block(8)).transpose()?;
+            if let Some(storage) = &storage {
+                storage.write().of_mut::<i64>()[0] = cell as i64;
+            }
+            blocks.push(graph.bind(home(cell), 8, storage));
+        }
+        for step in &self.steps {
+            match step.clone() {
+                Step::Task { target, sources, number } => {
+                    let mut accesses = vec![Write(blocks[target])];
+                    accesses.extend(sources.iter().map(|&source| Read(blocks[source])));
+                    graph.task("step", home(target), 0, &accesses, || {
+                        let count = sources.len();
+                        Box::new(move |context| {
+                            let sum = (1..=count)
+                                .fold(0_i64, |sum, source| sum.wrapping_add(context.read(source).of::<i64>()[0]));
+                            let mut target = context.write(0);
+                            let value = &mut target.of_mut::<i64>()[0];
+                            *value = value.wrapping_mul(3).wrapping_add(sum).wrapping_add(number);
+                            Ok(())
+                        })
+                    })?;
+                }
+                Step::AllReduce(of_each) => {
+                    let blocks: Vec<_> = of_each.iter().map(|&cell| blocks[cell]).collect();
+                    graph.all_reduce(Reduction::SumI64, &blocks);
+                }
+                Step::Broadcast(root, of_each) => {
+                    let blocks: Vec<_> = of_each.iter().map(|&cell| blocks[cell]).collect();
+                    graph.broadcast(Rank::from(root), &blocks);
+                }
+            }
+        }
+        let graph = Arc::new(graph.finish()?);
+        for _ in 0..epochs {
+            world.run(&graph)?;
+        }
+        let mine = (0..self.cells).filter(|&cell| home(cell) == world.rank());
+        Ok(mine.map(|cell| (cell, graph.cell(blocks[cell]).read().of::<i64>()[0])).collect())
+    }
+}
+
+/// Adds up a one of every rank, unless rank 1 is told to fail; the sum, on every rank.
+///
+/// # Errors
+/// `Error::Task` on rank 1 and `Error::Remote` on the others, if `fail`.
+pub fn count_ranks(world: &World, fail: bool) -> Result<i64, Error> {
+    let mut graph = world.graph("fault");
+    let blocks: Vec<_> = (0..world.size()).map(|rank| graph.block(Rank::from(rank), 16)).collect::<Result<_, _>>()?;
+    for (rank, &block) in blocks.iter().enumerate() {
+        graph.task("fill", Rank::from(rank), 0, &[Write(block)], || {
+            Box::new(move |context| {
+                assert!(!(fail && rank == 1), "rank 1 was told to fail");
+                context.write(0).of_mut::<i64>()[0] = 1;
+                Ok(())
+            })
+        })?;
+    }
+    graph.all_reduce_and_agree(&blocks);
+    let graph = Arc::new(graph.finish()?);
+    world.run(&graph)?;
+    let total = graph.cell(blocks[world.rank().index()]).read().of::<i64>()[0];
+    Ok(total)
+}
