@@ -136,6 +136,43 @@ fn single_precision_is_summed_in_double() {
 }
 
 #[test]
+fn small_truth_values_may_have_large_sums() {
+    let (n, a) = (20_000, (0..20_000).map(|i| u8::from(i % 3 == 0)).collect::<Vec<_>>());
+    let found = same_everywhere(|world| {
+        let (column, row) = (Array::from_slice(world, &[n, 1], &a)?, Array::from_slice(world, &[1, n], &a)?);
+        let sums = [column.sum(Some(&[1]), false)?, row.sum(Some(&[0]), false)?, column.sum(Some(&[]), false)?];
+        assert!(sums.iter().all(|sum| column.layout() == Layout::Replicated && sum.layout() == Layout::Rows));
+        sums.iter().map(|sum| sum.add(1_i64)?.to_vec::<i64>()).collect::<Result<Vec<_>>>()
+    });
+    let expected: Vec<i64> = a.iter().map(|&x| i64::from(x) + 1).collect();
+    assert_eq!(found, vec![expected; 3]);
+}
+
+#[test]
+fn nothing_is_reduced_to_what_changes_nothing() {
+    same_everywhere(|world| {
+        let nothing = Array::zeros(world, &[20_000, 0], DType::Float64)?;
+        assert_eq!(nothing.sum(Some(&[1]), false)?.to_vec::<f64>()?, vec![0.0; 20_000]);
+        assert_eq!(nothing.all(Some(&[1]), false)?.to_vec::<u8>()?, vec![1; 20_000]);
+        assert!(nothing.mean(Some(&[1]), false)?.to_vec::<f64>()?.iter().all(|mean| mean.is_nan()));
+        assert_eq!(nothing.sum(Some(&[0]), true)?.shape(), [1, 0]);
+        assert_eq!(nothing.max(Some(&[0]), false)?.shape(), [0]);
+        assert!(nothing.max(Some(&[1]), false).is_err());
+        assert!(Array::zeros(world, &[0, 0], DType::Float64)?.max(Some(&[0]), false).is_err());
+        Ok(())
+    });
+}
+
+#[test]
+fn means_of_integers_do_not_wrap() {
+    let found = same_everywhere(|world| {
+        let x = Array::full(world, &[20_000], Scalar::Int(i64::MAX), DType::Int64)?;
+        x.mean(None, false)?.to_scalar()
+    });
+    assert_eq!(found, Scalar::Float(i64::MAX as f64));
+}
+
+#[test]
 fn extremes_propagate_nan_and_truth_is_counted() {
     let n = 40_000;
     let mut a = noise(n, 8);
@@ -345,7 +382,7 @@ fn mistakes_are_refused_before_anything_runs() {
     assert_eq!(found[2], "index 20000 is out of bounds for axis 0 with size 20000");
     assert!(found[3].starts_with("numpy boolean subtract"));
     assert!(found[4].starts_with("ufunc 'bitwise_and' not supported"));
-    assert_eq!(found[5], "cannot reshape array of size 60000 into shape (7,-1)");
+    assert_eq!(found[5], "cannot reshape array of size 60000 into shape (7,newaxis)");
 }
 
 #[test]

@@ -45,7 +45,9 @@ impl Array {
     /// As [`Array::sum`].
     pub fn mean(&self, axes: Option<&[i64]>, keep_axes: bool) -> Result<Array> {
         let count = self.count(axes)?;
-        self.reduce(Fold::Sum, axes, keep_axes, Some(count as f64))
+        // A sum of integers wraps; truth values are too few for that.
+        let wide = if self.dtype() == DType::Int64 { self.astype(DType::Float64)? } else { self.clone() };
+        wide.reduce(Fold::Sum, axes, keep_axes, Some(count as f64))
     }
 
     /// Variances along axes, or over all elements; `ddof` is subtracted from the number of elements.

@@ -129,7 +129,7 @@ pub(crate) fn reduce(reduction: Reduction, input: &Arc<Node>, keep: bool) -> Res
         (0..input.shape.len()).filter(kept).map(|axis| input.shape[axis]).collect()
     };
     let shape = Shape::new(&lengths)?;
-    let nothing = axes.iter().any(|&axis| input.shape[axis] == 0) && shape.elements() > 0;
+    let nothing = axes.iter().any(|&axis| input.shape[axis] == 0);
     if nothing && matches!(fold, Fold::Min | Fold::Max) {
         let name = if fold == Fold::Min { "minimum" } else { "maximum" };
         return Err(Error::Shape(format!("zero-size array to reduction operation {name} which has no identity")));
@@ -140,8 +140,27 @@ pub(crate) fn reduce(reduction: Reduction, input: &Arc<Node>, keep: bool) -> Res
         (Fold::Sum | Fold::Product, DType::Bool) => DType::Int64,
         (_, dtype) => dtype,
     };
+    if nothing || shape.elements() == 0 {
+        return Ok(fill(shape, dtype, of_nothing(&reduction)));
+    }
     let layout = Layout::of(&shape, dtype);
+    // A small array of bool may have a large result; a reduction never spreads rows that were whole.
+    let input = if layout == Layout::Rows { cast_wide(&input) } else { input };
     Ok(Node::recorded(shape, dtype, layout, Recorded::Reduce { reduction, input }))
+}
+
+/// What is left of no elements: what changes nothing, divided as the rest would be.
+fn of_nothing(reduction: &Reduction) -> Scalar {
+    let one = matches!(reduction.fold, Fold::Product | Fold::All);
+    match reduction.divisor {
+        Some(divisor) => Scalar::Float(f64::from(u8::from(one)) / divisor),
+        None => Scalar::Int(i64::from(one)),
+    }
+}
+
+/// Truth values as numbers, which take the room of the sums made of them.
+fn cast_wide(input: &Arc<Node>) -> Arc<Node> {
+    if input.dtype == DType::Bool { cast(input, DType::Int64) } else { Arc::clone(input) }
 }
 
 pub(crate) fn view(input: &Arc<Node>, view: View, shape: Shape) -> Arc<Node> {
