@@ -106,12 +106,12 @@ impl Scalar {
         }
     }
 
-    /// The value as an integer, cut towards zero.
+    /// The value as an integer, cut towards zero; as [`to_integer`].
     pub fn to_i64(self) -> i64 {
         match self {
             Scalar::Bool(value) => i64::from(value),
             Scalar::Int(value) => value,
-            Scalar::Float(value) => value as i64,
+            Scalar::Float(value) => to_integer(value),
         }
     }
 
@@ -145,6 +145,14 @@ impl Scalar {
             Float64 => Scalar::Float(bytemuck::pod_read_unaligned(&bytes[..8])),
         }
     }
+}
+
+/// A number cut towards zero; of one that no integer holds, what x86 makes of it, and so what NumPy's users see:
+/// the smallest integer.
+#[inline(always)]
+pub(crate) fn to_integer(value: f64) -> i64 {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    if (-LIMIT..LIMIT).contains(&value) { value as i64 } else { i64::MIN }
 }
 
 mod sealed {
@@ -190,6 +198,13 @@ mod tests {
             for (j, right) in all.into_iter().enumerate() {
                 assert_eq!(left.promote(right), expected[i][j], "{left} with {right}");
             }
+        }
+    }
+
+    #[test]
+    fn what_no_integer_holds_becomes_the_smallest() {
+        for (value, expected) in [(f64::NAN, i64::MIN), (1e300, i64::MIN), (-1e300, i64::MIN), (-1.9, -1), (1.9, 1)] {
+            assert_eq!(Scalar::Float(value).to_i64(), expected, "{value}");
         }
     }
 

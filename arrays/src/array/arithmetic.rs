@@ -181,7 +181,13 @@ impl Array {
     /// # Errors
     /// As [`Array::binary`].
     pub fn clip(&self, least: Option<Operand>, most: Option<Operand>) -> Result<Array> {
-        let raised = least.map_or_else(|| Ok(self.clone()), |least| self.binary(Binary::Maximum, least))?;
+        // All three at once, for promotion step by step may give a wider type.
+        let bounds = || least.iter().chain(&most);
+        let arrays = bounds().filter_map(|bound| if let Operand::Array(array) = bound { Some(array) } else { None });
+        let strong = arrays.fold(self.dtype(), |dtype, array| dtype.promote(array.dtype()));
+        let weak = bounds().filter_map(|bound| if let Operand::Scalar(scalar) = bound { Some(*scalar) } else { None });
+        let within = self.astype(weak.fold(strong, DType::promote_weak))?;
+        let raised = least.map_or_else(|| Ok(within.clone()), |least| within.binary(Binary::Maximum, least))?;
         most.map_or_else(|| Ok(raised.clone()), |most| raised.binary(Binary::Minimum, most))
     }
 

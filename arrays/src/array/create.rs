@@ -51,8 +51,12 @@ impl Array {
             let distance = if step > 0 { stop - start } else { start - stop };
             distance.max(0).unsigned_abs().div_ceil(step.unsigned_abs()) as f64
         } else {
-            ((stop.to_f64() - start.to_f64()) / step.to_f64()).ceil().max(0.0)
+            ((stop.to_f64() - start.to_f64()) / step.to_f64()).ceil()
         };
+        if length.is_nan() {
+            return Err(Error::Shape("arange: cannot compute length".to_string()));
+        }
+        let length = length.max(0.0);
         if !length.is_finite() || length > isize::MAX as f64 / 8.0 {
             return Err(Error::Shape("Maximum allowed size exceeded".to_string()));
         }

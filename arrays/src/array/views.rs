@@ -55,7 +55,8 @@ impl Array {
     pub fn reshape(&self, lengths: &[i64]) -> Result<Array> {
         let elements = self.node().shape.elements();
         let refused = || {
-            let wanted = lengths.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+            let length = |&length: &i64| if length == -1 { "newaxis".to_string() } else { length.to_string() };
+            let wanted = lengths.iter().map(length).collect::<Vec<_>>().join(",");
             Error::Shape(format!("cannot reshape array of size {elements} into shape ({wanted})"))
         };
         if lengths.iter().filter(|&&length| length == -1).count() > 1 {
@@ -64,7 +65,9 @@ impl Array {
         let known = lengths.iter().filter(|&&length| length != -1).map(|&length| usize::try_from(length));
         let known: Vec<usize> = known.collect::<Result<_, _>>().map_err(|_| refused())?;
         let product = known.iter().try_fold(1_usize, |all, &one| all.checked_mul(one)).ok_or_else(refused)?;
-        let missing = elements.checked_div(product).unwrap_or(0);
+        let unknown = known.len() < lengths.len();
+        // Nothing in nothing goes any number of times.
+        let missing = elements.checked_div(product).or((!unknown).then_some(0)).ok_or_else(refused)?;
         let lengths: Vec<usize> = lengths.iter().map(|&length| usize::try_from(length).unwrap_or(missing)).collect();
         let shape = Shape::new(&lengths)?;
         if shape.elements() != elements {

@@ -6,7 +6,7 @@
 use super::operation::{Binary, Operation, Unary};
 use super::real::Real;
 use super::vector::{self, Map1, Map2};
-use crate::dtype::DType;
+use crate::dtype::{DType, to_integer};
 use bytemuck::{Pod, cast_slice, cast_slice_mut};
 
 /// Does an operation on operands of type `dtype`; the condition of a selection is bool.
@@ -98,8 +98,8 @@ fn unary_real<T: Real>(op: Unary, a: &[T], out: &mut [u8]) {
         Unary::Cosh => plain1(a, out, T::cosh),
         Unary::Tanh => plain1(a, out, T::tanh),
         Unary::Arcsinh => plain1(a, out, T::asinh),
-        Unary::Arccosh => plain1(a, out, T::acosh),
-        Unary::Arctanh => plain1(a, out, T::atanh),
+        Unary::Arccosh => plain1(a, out, arccosh),
+        Unary::Arctanh => plain1(a, out, arctanh),
         _ => unreachable!("{op:?} is not for floating-point numbers; inference has refused it"),
     }
 }
@@ -228,13 +228,6 @@ fn cast(from: DType, to: DType, a: &[u8], out: &mut [u8]) {
     }
 }
 
-/// What x86 makes of a number that no integer holds, and so what NumPy's users see: the smallest integer.
-#[inline(always)]
-fn to_integer(value: f64) -> i64 {
-    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
-    if (-LIMIT..LIMIT).contains(&value) { value as i64 } else { i64::MIN }
-}
-
 #[inline(always)]
 fn sign<T: Real>(a: T) -> T {
     if a > T::ZERO {
@@ -244,6 +237,22 @@ fn sign<T: Real>(a: T) -> T {
     } else {
         a.abs()
     }
+}
+
+/// The inverse hyperbolic cosine. Rust's own loses half the digits near 1.
+fn arccosh<T: Real>(a: T) -> T {
+    let (two, above) = (T::ONE + T::ONE, a - T::ONE);
+    if above * T::HALF + T::ONE == above * T::HALF {
+        // So far out that the square root is the number itself, and twice it may not be finite.
+        return a.ln() + two.ln();
+    }
+    (above + above.sqrt() * (above + two).sqrt()).ln_1p()
+}
+
+/// The inverse hyperbolic tangent. Rust's own loses digits near -1.
+fn arctanh<T: Real>(a: T) -> T {
+    let magnitude = a.abs();
+    (((magnitude + magnitude) / (T::ONE - magnitude)).ln_1p() * T::HALF).copysign(a)
 }
 
 /// Quotient rounded down, and a remainder with the divisor's sign; the quotient is corrected for rounding
@@ -322,6 +331,23 @@ mod tests {
             check(Binary::Remainder, DType::Float64, a, b, remainder);
         }
         check(Binary::FloorDivide, DType::Float64, 1.0, 0.0, f64::INFINITY);
+    }
+
+    #[test]
+    fn inverse_hyperbolic_functions_keep_their_digits() {
+        for a in [1.0_f64 + 1e-12, 1.000_032, 1.5, 40.0, 1e17, 1e300, f64::MAX] {
+            let back = arccosh(a).min(700.0).cosh();
+            assert!((back - a.min(700.0_f64.cosh())).abs() <= 1e-15 * a.max(1.0) * arccosh(a).max(1.0), "{a}");
+        }
+        let near_one = 2.0_f64.powi(-40);
+        let expected = (2.0 * near_one).sqrt() * (1.0 - near_one / 12.0);
+        assert!((arccosh(1.0 + near_one) - expected).abs() <= 4.0 * f64::EPSILON * expected);
+        for a in [-0.999_f64, -0.5, 1e-9, 0.7, 0.999_999] {
+            assert_eq!(arctanh(a), -arctanh(-a), "{a}");
+            assert!((arctanh(a).tanh() - a).abs() <= 4.0 * f64::EPSILON * a.abs(), "{a}");
+        }
+        assert_eq!((arccosh(1.0), arctanh(1.0), arctanh(-1.0)), (0.0, f64::INFINITY, f64::NEG_INFINITY));
+        assert!(arccosh(0.5_f64).is_nan() && arctanh(1.5_f64).is_nan());
     }
 
     #[test]

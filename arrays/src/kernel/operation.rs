@@ -144,7 +144,7 @@ impl Unary {
 
 impl Binary {
     /// Whether the operation compares.
-    pub(crate) fn compares(self) -> bool {
+    pub fn compares(self) -> bool {
         use Binary::{Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual};
         matches!(self, Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual)
     }

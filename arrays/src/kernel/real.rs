@@ -38,8 +38,6 @@ pub(super) trait Real:
     fn cosh(self) -> Self;
     fn tanh(self) -> Self;
     fn asinh(self) -> Self;
-    fn acosh(self) -> Self;
-    fn atanh(self) -> Self;
     fn floor(self) -> Self;
     fn ceil(self) -> Self;
     fn trunc(self) -> Self;
@@ -85,7 +83,7 @@ macro_rules! real {
 
             forward! {
                 $real: abs sqrt cbrt exp exp2 exp_m1 ln log2 log10 ln_1p sin cos tan asin acos atan sinh cosh tanh
-                asinh acosh atanh floor ceil trunc round_ties_even; is_nan is_infinite is_finite is_sign_negative;
+                asinh floor ceil trunc round_ties_even; is_nan is_infinite is_finite is_sign_negative;
                 powf atan2 hypot copysign
             }
         }
