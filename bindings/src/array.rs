@@ -3,12 +3,12 @@
 use crate::error::array_error;
 use crate::handle::{PyArray, detached};
 use crate::numpy;
-use crate::operand::{Axes, Lengths, no_scalar, to_array, to_dtype, to_indices, to_operand, to_weak};
-use girih_arrays::{Binary, DType, Layout, Scalar, Unary};
+use crate::operand::{Axes, Lengths, no_scalar, to_array, to_dtype, to_indices, to_operand_beside, to_weak};
+use girih_arrays::{Array, Binary, DType, Layout, Scalar, Unary};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pyclass::CompareOp;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyFloat, PyString, PyTuple};
 
 /// Arrays of more elements are described by their `repr` instead of printed.
 const SHOWN_MAX: usize = 1000;
@@ -111,8 +111,11 @@ impl PyArray {
         detached(py, || self.0.unary(Unary::Negative))
     }
 
-    fn __pos__(&self) -> PyArray {
-        PyArray(self.0.clone())
+    fn __pos__(&self) -> PyResult<PyArray> {
+        if self.0.dtype() == DType::Bool {
+            return Err(PyTypeError::new_err("the numpy boolean positive, the `+` operator, is not supported"));
+        }
+        Ok(PyArray(self.0.clone()))
     }
 
     fn __abs__(&self, py: Python<'_>) -> PyResult<PyArray> {
@@ -139,6 +142,10 @@ impl PyArray {
     }
 
     fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
+        if self.elements() == 0 {
+            let text = "The truth value of an empty array is ambiguous. Use `array.size > 0`";
+            return Err(PyValueError::new_err(text));
+        }
         if self.elements() != 1 {
             let text = "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()";
             return Err(PyValueError::new_err(text));
@@ -146,8 +153,12 @@ impl PyArray {
         Ok(self.scalar(py)?.to_bool())
     }
 
-    fn __int__(&self, py: Python<'_>) -> PyResult<i64> {
-        Ok(self.scalar(py)?.to_i64())
+    fn __int__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self.scalar(py)? {
+            // Python's own rule, which knows no largest integer and refuses NaN.
+            Scalar::Float(value) => Ok(PyFloat::new(py, value).call_method0("__int__")?.unbind()),
+            scalar => Ok(scalar.to_i64().into_pyobject(py)?.into_any().unbind()),
+        }
     }
 
     fn __index__(&self, py: Python<'_>) -> PyResult<i64> {
@@ -159,6 +170,25 @@ impl PyArray {
 
     fn __float__(&self, py: Python<'_>) -> PyResult<f64> {
         Ok(self.scalar(py)?.to_f64())
+    }
+
+    fn __contains__(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = value.py();
+        let equal = self.operator(Binary::Equal, value, false)?;
+        let equal = equal.bind(py).cast::<PyArray>()?.get().0.clone();
+        let found = py.detach(|| equal.any(None, false)?.to_scalar()).map_err(|error| array_error(py, &error))?;
+        Ok(found.to_bool())
+    }
+
+    fn __format__(slf: Bound<'_, PyArray>, spec: &str) -> PyResult<String> {
+        let py = slf.py();
+        if slf.get().0.shape().is_empty() {
+            return slf.get().item(py)?.call_method1(py, "__format__", (spec,))?.extract(py);
+        }
+        if spec.is_empty() {
+            return slf.get().__str__(py);
+        }
+        Err(PyTypeError::new_err("unsupported format string passed to girih.Array.__format__"))
     }
 
     fn __str__(&self, py: Python<'_>) -> PyResult<String> {
@@ -305,8 +335,13 @@ impl PyArray {
     /// An operator; `NotImplemented` for what is no array, so that Python asks the other side.
     fn operator(&self, op: Binary, other: &Bound<'_, PyAny>, reflected: bool) -> PyResult<Py<PyAny>> {
         let py = other.py();
-        let other = match to_operand(other) {
+        let other = match to_operand_beside(other, self.0.dtype(), op.compares()) {
             Ok(other) => other,
+            Err(_) if matches!(op, Binary::Equal | Binary::NotEqual) && is_no_number(other) => {
+                let (world, shape, differs) = (self.0.world(), self.0.shape(), op == Binary::NotEqual);
+                let all = detached(py, || Array::full(world, shape, Scalar::Bool(differs), DType::Bool))?;
+                return Ok(Bound::new(py, all)?.into_any().unbind());
+            }
             Err(error) if error.is_instance_of::<PyTypeError>(py) && !other.hasattr("dtype")? => {
                 return Ok(py.NotImplemented());
             }
@@ -327,12 +362,17 @@ impl PyArray {
             return Ok(other.py().NotImplemented());
         }
         // NumPy's fast path, with the same bits as a product.
-        if !reflected && matches!(to_weak(other)?, Some(Scalar::Int(2))) && self.0.dtype() != DType::Bool {
+        if !reflected && matches!(to_weak(other), Ok(Some(Scalar::Int(2)))) && self.0.dtype() != DType::Bool {
             let square = detached(other.py(), || self.0.unary(Unary::Square))?;
             return Ok(Bound::new(other.py(), square)?.into_any().unbind());
         }
         self.operator(Binary::Power, other, reflected)
     }
+}
+
+/// Whether this is equal to no number, without a look at the numbers.
+fn is_no_number(value: &Bound<'_, PyAny>) -> bool {
+    value.is_none() || value.is_instance_of::<PyString>()
 }
 
 /// Iterates over the first axis.

@@ -5,8 +5,8 @@ use crate::handle::{PyArray, detached};
 use crate::numpy::elements;
 use crate::operand::{Lengths, to_array, to_dtype, to_weak};
 use crate::world::world;
-use girih_arrays::{Array, DType, Scalar};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use girih_arrays::{Array, DType, Scalar, Unary};
+use pyo3::exceptions::{PyTypeError, PyValueError, PyZeroDivisionError};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
@@ -66,6 +66,9 @@ pub(crate) fn arange(
         None => (Scalar::Int(0), number(start)?),
     };
     let step = step.filter(|step| !step.is_none()).map_or(Ok(Scalar::Int(1)), number)?;
+    if step.to_f64() == 0.0 {
+        return Err(PyZeroDivisionError::new_err("division by zero"));
+    }
     let natural = [first, last, step].map(Scalar::dtype).into_iter().fold(DType::Int64, DType::promote);
     let (world, dtype) = (world(py)?, to_dtype(dtype)?.unwrap_or(natural));
     detached(py, || Array::arange(&world, first, last, step, dtype))
@@ -86,6 +89,8 @@ pub(crate) fn linspace(
     let (world, dtype) = (world(py)?, to_dtype(dtype)?);
     detached(py, || {
         let values = Array::linspace(&world, start, stop, count, endpoint)?;
+        // Integers are rounded down, as NumPy does it here, not towards zero.
+        let values = if dtype == Some(DType::Int64) { values.unary(Unary::Floor)? } else { values };
         dtype.map_or_else(|| Ok(values.clone()), |dtype| values.astype(dtype))
     })
 }
@@ -127,10 +132,9 @@ pub(crate) fn from_local(part: &Bound<'_, PyAny>, axis: i64) -> PyResult<PyArray
     if axis != 0 {
         return Err(PyValueError::new_err(format!("axis must be 0, for rows are what ranks divide; not {axis}")));
     }
-    let part = py.import("numpy")?.call_method1("asarray", (part,))?;
     let world = world(py)?;
-    // One rank's unsupported dtype must not leave the others waiting.
-    let read = elements(&part);
+    // One rank's list of unequal rows, or unsupported dtype, must not leave the others waiting.
+    let read = py.import("numpy")?.call_method1("asarray", (part,)).and_then(|part| elements(&part));
     let agreed = read.as_ref().map(|_| ()).map_err(ToString::to_string);
     let agreed = py.detach(|| world.agree(agreed));
     let (shape, dtype, bytes) = read?;

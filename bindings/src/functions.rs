@@ -2,7 +2,7 @@
 
 use crate::error::array_error;
 use crate::handle::{PyArray, detached};
-use crate::operand::{Axes, to_array, to_operand};
+use crate::operand::{Axes, is_weak, to_array, to_operand, to_operand_beside};
 use girih_arrays::array::Operand;
 use girih_arrays::{Array, Binary, DType, Error, Unary};
 use pyo3::prelude::*;
@@ -23,7 +23,8 @@ macro_rules! binary {
         #[pyfunction]
         #[pyo3(signature = (x, y, /))]
         pub(crate) fn $name(x: &Bound<'_, PyAny>, y: &Bound<'_, PyAny>) -> PyResult<PyArray> {
-            combine(x, y, |x, y| x.binary(Binary::$op, y), |x, y| y.binary_reversed(Binary::$op, x))
+            let compares = Binary::$op.compares();
+            combine(x, y, compares, |x, y| x.binary(Binary::$op, y), |x, y| y.binary_reversed(Binary::$op, x))
         }
     )*};
 }
@@ -33,7 +34,7 @@ macro_rules! logical {
         #[pyfunction]
         #[pyo3(signature = (x, y, /))]
         pub(crate) fn $name(x: &Bound<'_, PyAny>, y: &Bound<'_, PyAny>) -> PyResult<PyArray> {
-            combine(x, y, |x, y| x.logical(Binary::$op, y), |x, y| y.logical(Binary::$op, x))
+            combine(x, y, true, |x, y| x.logical(Binary::$op, y), |x, y| y.logical(Binary::$op, x))
         }
     )*};
 }
@@ -78,21 +79,22 @@ reductions! {
     count_nonzero => count_nonzero;
 }
 
-/// Applies an operation whose left or right side is an array; two numbers become arrays first.
+/// Applies an operation whose left or right side is an array; of two numbers the left one becomes an array first.
 fn combine(
     x: &Bound<'_, PyAny>,
     y: &Bound<'_, PyAny>,
+    compares: bool,
     straight: impl FnOnce(&Array, Operand) -> Result<Array, Error> + Send,
     reversed: impl FnOnce(Operand, &Array) -> Result<Array, Error> + Send,
 ) -> PyResult<PyArray> {
-    match (to_operand(x)?, to_operand(y)?) {
-        (Operand::Array(x), y) => detached_with(y, |y| straight(&x, y)),
-        (x, Operand::Array(y)) => detached_with(x, |x| reversed(x, &y)),
-        (Operand::Scalar(_), y) => {
-            let x = to_array(x)?;
-            detached_with(y, |y| straight(&x, y))
-        }
+    if is_weak(x) && !is_weak(y) {
+        let y = to_array(y)?;
+        let x = to_operand_beside(x, y.dtype(), compares)?;
+        return detached_with(x, |x| reversed(x, &y));
     }
+    let x = to_array(x)?;
+    let y = to_operand_beside(y, x.dtype(), compares)?;
+    detached_with(y, |y| straight(&x, y))
 }
 
 fn detached_with(operand: Operand, run: impl FnOnce(Operand) -> Result<Array, Error> + Send) -> PyResult<PyArray> {

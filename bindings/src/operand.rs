@@ -25,6 +25,22 @@ pub(crate) fn to_array(value: &Bound<'_, PyAny>) -> PyResult<Array> {
     py.detach(|| Array::from_bytes(&world, &shape, dtype, &bytes)).map_err(|error| array_error(py, &error))
 }
 
+/// As [`to_operand`], beside an array of this dtype: there an integer beyond 64 bits has a meaning, too.
+///
+/// # Errors
+/// As [`to_array`]; `OverflowError` for an integer that no element of the array could be.
+pub(crate) fn to_operand_beside(value: &Bound<'_, PyAny>, dtype: DType, compares: bool) -> PyResult<Operand> {
+    let beyond = value.is_exact_instance_of::<PyInt>() && value.extract::<i64>().is_err();
+    if beyond && dtype.is_float() {
+        return Ok(Scalar::Float(value.extract()?).into());
+    }
+    if beyond && compares {
+        // All elements lie on the same side of it.
+        return Ok(Scalar::Float(if value.gt(0)? { f64::INFINITY } else { f64::NEG_INFINITY }).into());
+    }
+    to_operand(value)
+}
+
 /// A side of an operation. Python's own numbers are weak (NEP 50); NumPy's scalars keep their dtype.
 ///
 /// # Errors
@@ -34,6 +50,13 @@ pub(crate) fn to_operand(value: &Bound<'_, PyAny>) -> PyResult<Operand> {
         Some(scalar) => Ok(scalar.into()),
         None => Ok(to_array(value)?.into()),
     }
+}
+
+/// Whether this is one of Python's own numbers.
+pub(crate) fn is_weak(value: &Bound<'_, PyAny>) -> bool {
+    value.is_exact_instance_of::<PyBool>()
+        || value.is_exact_instance_of::<PyInt>()
+        || value.is_exact_instance_of::<PyFloat>()
 }
 
 /// One of Python's own numbers.
@@ -126,7 +149,7 @@ fn to_index(index: &Bound<'_, PyAny>) -> PyResult<Index> {
     if let Ok(slice) = index.cast::<PySlice>() {
         let bound = |name| -> PyResult<Option<i64>> {
             let bound = slice.getattr(name)?;
-            if bound.is_none() { Ok(None) } else { Ok(Some(to_place(&bound)?)) }
+            if bound.is_none() { Ok(None) } else { Ok(Some(to_bound(&bound)?)) }
         };
         return Ok(Index::Slice { start: bound("start")?, stop: bound("stop")?, step: bound("step")? });
     }
@@ -138,7 +161,15 @@ fn to_index(index: &Bound<'_, PyAny>) -> PyResult<Index> {
 
 fn to_place(index: &Bound<'_, PyAny>) -> PyResult<i64> {
     let place = index.call_method0("__index__").map_err(|_| unsupported_index())?;
-    place.extract()
+    place.extract().map_err(|_| PyIndexError::new_err("cannot fit 'int' into an index-sized integer"))
+}
+
+/// As Python does it, a bound beyond all arrays is brought to where arrays end.
+fn to_bound(bound: &Bound<'_, PyAny>) -> PyResult<i64> {
+    let place = bound
+        .call_method0("__index__")
+        .map_err(|_| PyTypeError::new_err("slice indices must be integers or None or have an __index__ method"))?;
+    place.extract().or_else(|_| Ok(if place.gt(0)? { i64::MAX } else { -i64::MAX }))
 }
 
 fn unsupported_index() -> PyErr {

@@ -199,6 +199,23 @@ def test_mistakes_are_raised_alike_before_anything_is_sent(on_ranks, ranks):
             assert str(each[name]).startswith(kind), (name, str(each[name]))
 
 
+def test_a_part_that_is_no_array_leaves_no_rank_waiting(on_ranks):
+    code = """
+    import girih as gr
+    said = []
+    for bad in ([[1.0], [1.0, 2.0]], np.ones(3, "int32")):
+        try:
+            gr.from_local(bad if gr.rank() == 1 else np.ones(3))
+        except Exception as error:
+            said.append(type(error).__name__)
+    give(said=said, total=gr.ones(50_000).sum().item())
+    """
+    given = on_ranks(code, 3, timeout=30).succeeded().given(3)
+    assert given[1]["said"].tolist() == ["ValueError", "TypeError"]
+    assert all(given[rank]["said"].tolist() == ["RankError", "RankError"] for rank in (0, 2))
+    assert all(each["total"] == 50_000 for each in given)
+
+
 def test_small_arrays_send_nothing_and_large_ones_are_counted(on_ranks):
     code = """
     import girih as gr

@@ -156,11 +156,11 @@ class Array:
         """An array of its own with the same values."""
 
     def sum(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-        """The sum over all elements or one axis."""
+        """The sum over all elements, an axis or several."""
     def mean(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-        """The mean over all elements or one axis."""
+        """The mean over all elements, an axis or several."""
     def prod(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-        """The product over all elements or one axis."""
+        """The product over all elements, an axis or several."""
     def min(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
         """The smallest element; NaN if there is one."""
     def max(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
@@ -170,7 +170,7 @@ class Array:
     def all(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
         """True if no element is zero."""
     def var(self, axis: _Axis = None, *, ddof: float = 0.0, keepdims: bool = False) -> Array:
-        """The variance over all elements or one axis, in two passes; divides by count - ddof."""
+        """The variance over all elements, an axis or several, in two passes; divides by count - ddof."""
     def std(self, axis: _Axis = None, *, ddof: float = 0.0, keepdims: bool = False) -> Array:
         """The square root of `var`."""
     def __getitem__(self, index: _Index, /) -> Array:
@@ -182,6 +182,8 @@ class Array:
         """
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Array]: ...
+    def __contains__(self, value: _Operand, /) -> bool: ...
+    def __format__(self, spec: str, /) -> str: ...
     def __repr__(self) -> str: ...
     def __bool__(self) -> bool: ...
     def __int__(self) -> int: ...
@@ -367,13 +369,13 @@ def logical_or(x: _Operand, y: _Operand, /) -> Array: """True where one is nonze
 def logical_xor(x: _Operand, y: _Operand, /) -> Array: """True where exactly one is nonzero."""
 
 def sum(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-    """The sum over all elements or one axis."""
+    """The sum over all elements, an axis or several."""
 
 def mean(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-    """The mean over all elements or one axis."""
+    """The mean over all elements, an axis or several."""
 
 def prod(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-    """The product over all elements or one axis."""
+    """The product over all elements, an axis or several."""
 
 def min(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
     """The smallest element; NaN if there is one."""
@@ -391,7 +393,7 @@ def count_nonzero(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) ->
     """How many elements are not zero."""
 
 def var(x: _Operand, axis: _Axis = None, *, ddof: float = 0.0, keepdims: bool = False) -> Array:
-    """The variance over all elements or one axis, in two passes; divides by count - ddof."""
+    """The variance over all elements, an axis or several, in two passes; divides by count - ddof."""
 
 def std(x: _Operand, axis: _Axis = None, *, ddof: float = 0.0, keepdims: bool = False) -> Array:
     """The square root of `var`."""
