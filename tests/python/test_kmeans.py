@@ -86,6 +86,67 @@ def test_predict_transform_and_score_are_sklearns():
     assert ours.labels_.dtype == np.int32 and ours.n_features_in_ == 4
 
 
+def test_scikit_learns_tools_take_it():
+    from sklearn.base import clone
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    x = blobs(300, 4, 3, 11)
+    model = gr.cluster.KMeans(3, init=x[:3], random_state=7)
+    assert clone(model).get_params().keys() == sklearn_cluster.KMeans().get_params().keys()
+    pipe = make_pipeline(StandardScaler(), gr.cluster.KMeans(3, random_state=0)).fit(x)
+    theirs = make_pipeline(StandardScaler(), sklearn_cluster.KMeans(3, random_state=0)).fit(x)
+    np.testing.assert_array_equal(pipe.predict(x), theirs.predict(x))
+    assert pipe.transform(x).shape == (300, 3) and pipe.score(x) == pytest.approx(theirs.score(x))
+    search = GridSearchCV(gr.cluster.KMeans(random_state=0), {"n_clusters": [2, 3]}, cv=2).fit(x)
+    assert search.best_params_ == {"n_clusters": 3}
+
+
+@pytest.mark.parametrize("method", ["fit", "fit_predict", "fit_transform"])
+def test_warnings_point_at_the_callers_line(method):
+    x = np.ones((9, 2))
+    for parameters in ({"random_state": 0}, {"init": x[:3], "n_init": 4}):
+        with pytest.warns((UserWarning, RuntimeWarning)) as caught:
+            getattr(gr.cluster.KMeans(3, **parameters), method)(x)
+        assert {each.filename for each in caught} == {__file__}
+
+
+class Framed:
+    """What is no NumPy array but says how to become one, as data frames do."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        np.asfortranarray, np.ndarray.tolist, lambda x: x.astype(object), lambda x: x.astype(">f8"), Framed, gr.asarray,
+        lambda x: np.repeat(x, 2, axis=0)[::2], lambda x: x[:, ::-1].copy()[:, ::-1],
+    ],
+    ids=["Fortran", "lists", "objects", "big-endian", "__array__", "girih", "every other row", "columns backwards"],
+)  # fmt: skip
+def test_whatever_becomes_an_array_gives_the_same_bits(made):
+    x = blobs(3001, 5, 6, 12)
+    expected = gr.cluster.KMeans(6, random_state=0).fit(x)
+    found = gr.cluster.KMeans(6, random_state=0).fit(made(x))
+    assert found.inertia_ == expected.inertia_
+    assert found.cluster_centers_.tobytes() == expected.cluster_centers_.tobytes()
+    np.testing.assert_array_equal(np.asarray(found.labels_), expected.labels_)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "float16", "bool"])
+def test_other_numbers_are_taken_as_float64(dtype):
+    x = (40 + 3 * blobs(500, 3, 4, 13)).clip(0, 250).astype(dtype)
+    found = gr.cluster.KMeans(2, random_state=0).fit(x)
+    assert found.cluster_centers_.dtype == np.float64
+    assert found.inertia_ == gr.cluster.KMeans(2, random_state=0).fit(x.astype("float64")).inertia_
+
+
 def test_the_callback_sees_every_iteration_and_may_end_the_fit():
     seen = []
 
@@ -113,6 +174,8 @@ def test_the_callback_sees_every_iteration_and_may_end_the_fit():
         (uniform(5, 2, 0), {"max_iter": 0}, "max_iter"),
         (uniform(5, 2, 0), {"tol": -1.0}, "tol"),
         (uniform(5, 2, 0), {"init": "best"}, "init"),
+        (uniform(5, 2, 0), {"init": len}, "'init' parameter"),
+        (np.array([[None, 1.0]]), {"n_clusters": 1}, "NaN"),
         (uniform(0, 2, 0), {"n_clusters": 1}, "0 sample"),
         (np.array([["a", "b"]]), {"n_clusters": 1}, "numeric"),
     ],
@@ -184,6 +247,11 @@ def mistake(x, k):
 x = np.random.default_rng(0).standard_normal((20_000, 3))
 hole = x.copy()
 hole[-1, 1] = np.nan
+# Whole on every rank, or in parts: the same bits.
+whole, parts = (gr.cluster.KMeans(5, random_state=1).fit(each) for each in (x, gr.asarray(x)))
+assert np.array_equal(whole.labels_, np.asarray(parts.labels_)) and whole.inertia_ == parts.inertia_
+assert whole.cluster_centers_.tobytes() == parts.cluster_centers_.tobytes()
+assert np.array_equal(whole.predict(x[:99]), np.asarray(whole.predict(gr.asarray(x)))[:99])
 give(nan=mistake(gr.asarray(hole), 3), few=mistake(x[:5], 6), total=gr.ones(50_000).sum().item())
 """
 

@@ -86,6 +86,10 @@ class KMeans:
 
         Cost: one all-reduce an iteration; seeding by k-means++ takes two all-gathers a centre.
         """
+        return self._fit(X, callback)
+
+    def _fit(self, X: Data, callback: Callback | None = None) -> Self:
+        """What every public method that fits calls itself, so that warnings point at the line of their caller."""
         self._check_parameters()
         rows, wants_array = _rows(X)
         n, d = rows.shape
@@ -111,17 +115,17 @@ class KMeans:
                 f"Number of distinct clusters ({best['clusters']}) found smaller than n_clusters "
                 f"({self.n_clusters}). Possibly due to duplicate points in X.",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
 
     def fit_predict(self, X: Data, y: object = None) -> Any:
         """`fit(X).labels_`."""
-        return self.fit(X).labels_
+        return self._fit(X).labels_
 
     def fit_transform(self, X: Data, y: object = None) -> Any:
         """`fit(X).transform(X)`."""
-        return self.fit(X).transform(X)
+        return self._fit(X).transform(X)
 
     def predict(self, X: Data) -> Any:
         """The number of the nearest centre for each row; the lowest of several equally near."""
@@ -164,6 +168,13 @@ class KMeans:
         shown = (f"{name}={value!r}" for name, value in changed.items() if name == "init" or value != defaults[name])
         return f"KMeans({', '.join(shown)})"
 
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn's pipelines and searches ask; it is imported already when they do."""
+        from sklearn.utils import Tags, TargetTags, TransformerTags
+
+        target, transformer = TargetTags(required=False), TransformerTags(preserves_dtype=["float64", "float32"])
+        return Tags(estimator_type="clusterer", target_tags=target, transformer_tags=transformer)
+
     def _check_parameters(self) -> None:
         _check("n_clusters", self.n_clusters, _is_int(self.n_clusters, 1), "an int in the range [1, inf)")
         _check("max_iter", self.max_iter, _is_int(self.max_iter, 1), "an int in the range [1, inf)")
@@ -171,8 +182,8 @@ class KMeans:
         _check("tol", self.tol, is_number, "a float in the range [0.0, inf)")
         _check("n_init", self.n_init, self.n_init == "auto" or _is_int(self.n_init, 1), "'auto' or an int >= 1")
         _check("algorithm", self.algorithm, self.algorithm == "lloyd", "'lloyd'")
-        if isinstance(self.init, str):
-            _check("init", self.init, self.init in ("k-means++", "random"), "'k-means++', 'random' or an array")
+        known = self.init in ("k-means++", "random") if isinstance(self.init, str) else np.iterable(self.init)
+        _check("init", self.init, known, "'k-means++', 'random' or an array")
 
     def _restarts(self, given: bool) -> int:
         if self.n_init == "auto":
@@ -182,7 +193,7 @@ class KMeans:
                 f"Explicit initial center position passed: performing only one init in KMeans instead of "
                 f"n_init={self.n_init}.",
                 RuntimeWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
             return 1
         return int(self.n_init)
@@ -240,6 +251,8 @@ def _rows(X: Data) -> tuple[_native.Array, bool]:
         if hasattr(X, "tocsr"):
             raise TypeError("Sparse data was passed for X, but dense data is required. Use '.toarray()'.")
         values = np.asarray(X)
+        if values.dtype.kind == "O":
+            values = _numbers(values)
         if values.dtype.kind not in "biuf":
             raise ValueError(f"X must be numeric, not of dtype {values.dtype}.")
         if values.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
@@ -253,6 +266,14 @@ def _rows(X: Data) -> tuple[_native.Array, bool]:
     if rows.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
         rows = rows.astype(np.float64)
     return rows, wants_array
+
+
+def _numbers(objects: NDArray[Any]) -> NDArray[Any]:
+    """A table of Python's numbers, such as columns of several types leave, as floats; itself if they are not."""
+    try:
+        return objects.astype(np.float64)
+    except (TypeError, ValueError):
+        return objects
 
 
 def _random_state(seed: int | np.random.RandomState | None) -> np.random.RandomState:
