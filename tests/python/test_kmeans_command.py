@@ -118,6 +118,7 @@ def test_a_folder_that_cannot_be_made_is_named(command, tmp_path, points):
         ("a;b\n1;2\n", [[1, 2]]),
         ("# note\n\n1 2\n3   4 # end\n", [[1, 2], [3, 4]]),
         ("x\ty\n1\t-2e3\n", [[1, -2000]]),
+        ("# a,b\na,b\n1,2\n", [[1, 2]]),
         ('"width","height, cm"\n1.5,2\n', [[1.5, 2]]),
         ("7\n8\n", [[7], [8]]),
         ("\ufeffa,b\r\n1,2\r\n", [[1, 2]]),

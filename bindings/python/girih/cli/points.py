@@ -7,7 +7,6 @@ part. Every mistake is found by `agree` and so raised alike on every rank, with 
 from __future__ import annotations
 
 import csv
-import io
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,16 +83,18 @@ def numbers_in_text(path: str, dtype: str = "float64") -> NDArray[Any]:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise Mistake(f"{path}: not a text file (byte {error.start} is not UTF-8)") from None
-    first = next((line for line in text.splitlines() if _content(line)), None)
-    if first is None:
+    lines = text.splitlines()
+    begin = next((index for index, line in enumerate(lines) if _content(line)), None)
+    if begin is None:
         raise Mistake(f"{path}: the file holds no numbers")
+    first = lines[begin]
     delimiter = next((mark for mark in ",;\t" if mark in _content(first)), None)
     header = _is_header(_fields(first, delimiter))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             rows = np.loadtxt(
-                io.StringIO(text if not header else text.split(first, 1)[1]),
+                lines[begin + header :],
                 dtype=dtype, delimiter=delimiter, ndmin=2, comments="#", quotechar='"',
             )  # fmt: skip
     except ValueError as error:
