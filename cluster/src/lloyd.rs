@@ -37,7 +37,10 @@ impl<T: Real + Element + Default> Observations<T> {
     /// # Errors
     /// Replicated: `Error::Value` if the centres do not fit the rows. As the runtime's otherwise.
     pub fn lloyd(&self, start: &[T], options: &Options, mut observer: Option<&mut Observer<'_>>) -> Result<Model<T>> {
-        let clusters = self.clusters_of(start)?;
+        let (clusters, rows) = (self.clusters_of(start)?, self.rows());
+        if clusters > rows {
+            return Err(Error::Value(format!("n_samples={rows} should be >= n_clusters={clusters}.")));
+        }
         let tolerance = if options.tolerance == 0.0 { 0.0 } else { options.tolerance * self.mean_variance()? };
         let mut centres = self.centred(start);
         let epoch = self.agreed(Epoch::new(self, clusters))?;
@@ -77,7 +80,7 @@ impl<T: Real + Element + Default> Observations<T> {
     /// Cost: 2·n·k·d flops over all ranks, one read of the data, one all-reduce.
     ///
     /// # Errors
-    /// As [`Observations::lloyd`].
+    /// Replicated: `Error::Value` if the centres do not fit the columns. As the runtime's otherwise.
     pub fn assign(&self, centres: &[T]) -> Result<Model<T>> {
         let clusters = self.clusters_of(centres)?;
         let centred = self.centred(centres);
@@ -92,10 +95,6 @@ impl<T: Real + Element + Default> Observations<T> {
         if clusters == 0 || clusters * self.columns() != centres.len() {
             let columns = self.columns();
             return Err(Error::Value(format!("{} values are no centres of {columns} features", centres.len())));
-        }
-        if clusters > self.rows() {
-            let rows = self.rows();
-            return Err(Error::Value(format!("n_samples={rows} should be >= n_clusters={clusters}.")));
         }
         Ok(clusters)
     }

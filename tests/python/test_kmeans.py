@@ -83,6 +83,9 @@ def test_predict_transform_and_score_are_sklearns():
     np.testing.assert_array_equal(ours.predict(y), theirs.predict(y))
     np.testing.assert_allclose(ours.transform(y), theirs.transform(y), rtol=1e-9, atol=1e-9)
     assert ours.score(y) == pytest.approx(theirs.score(y))
+    # One row is fewer than there are clusters.
+    np.testing.assert_array_equal(ours.predict(y[:1]), theirs.predict(y[:1]))
+    assert ours.score(y[:1]) == pytest.approx(theirs.score(y[:1]))
     assert ours.labels_.dtype == np.int32 and ours.n_features_in_ == 4
 
 
