@@ -106,7 +106,7 @@ def test_a_module_and_its_arguments(command, tmp_path):
 
 @pytest.mark.skipif(not has("openmpi"), reason="no openmpi here")
 def test_a_module_on_two_ranks(command, tmp_path):
-    (tmp_path / "answer.py").write_text("import sys\nprint(__name__, sys.argv[1:])")
+    (tmp_path / "answer.py").write_text("import sys\nprint(f'{__name__} {sys.argv[1:]}')")
     run = command("run", "-n", "2", "-m", "answer", "-x").succeeded()
     # The ranks' lines may run into each other.
     assert run.output.count("__main__ ['-x']") == 2
