@@ -9,6 +9,7 @@ Reductions, matrix products and K-Means give the same bits at every number of ra
 
 from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
+from types import EllipsisType
 from typing import Any, ClassVar, Self, TypeAlias, final
 
 import numpy as np
@@ -19,7 +20,8 @@ from girih.machine import WorldInfo
 _Scalar: TypeAlias = bool | int | float | np.generic
 _Operand: TypeAlias = Array | NDArray[Any] | _Scalar | Sequence[Any]
 _Axis: TypeAlias = int | Sequence[int] | None
-_Index: TypeAlias = int | slice | tuple[int | slice, ...]
+_Place: TypeAlias = int | slice | EllipsisType | None
+_Index: TypeAlias = _Place | tuple[_Place, ...]
 
 __all__ = [
     "Array", "Model", "Observations", "abort", "absolute", "add", "all", "all_gather_bytes", "any", "arange",
@@ -174,7 +176,7 @@ class Array:
     def std(self, axis: _Axis = None, *, ddof: float = 0.0, keepdims: bool = False) -> Array:
         """The square root of `var`."""
     def __getitem__(self, index: _Index, /) -> Array:
-        """Integers and slices (with steps) along any axes; an IndexError is the same on every rank.
+        """Integers, slices (with steps), `...` and None along any axes; an IndexError is the same on every rank.
 
         >>> import girih as gr
         >>> gr.arange(10)[2:8:3].tolist()
@@ -236,8 +238,8 @@ def zeros(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Array:
 def ones(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Array:
     """Ones; float64 unless `dtype` says otherwise."""
 
-def full(shape: int | Sequence[int], fill_value: _Scalar, dtype: DTypeLike | None = None) -> Array:
-    """One value everywhere; its own dtype unless `dtype` says otherwise."""
+def full(shape: int | Sequence[int], fill_value: _Operand, dtype: DTypeLike | None = None) -> Array:
+    """One value everywhere, or an array repeated; its own dtype unless `dtype` says otherwise."""
 
 def empty(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Array:
     """Zeros: unset memory would differ from rank to rank."""
@@ -289,8 +291,8 @@ def where(condition: _Operand, x: _Operand, y: _Operand, /) -> Array:
     [0, 1, -2, -3]
     """
 
-def clip(x: _Operand, low: _Operand, high: _Operand, /) -> Array:
-    """`minimum(maximum(x, low), high)`."""
+def clip(x: _Operand, low: _Operand | None, high: _Operand | None, /) -> Array:
+    """`minimum(maximum(x, low), high)`; None is no bound."""
 
 def transpose(x: Array | NDArray[Any], /) -> Array:
     """The axes in reverse order."""
