@@ -209,11 +209,15 @@ pub(crate) fn product(lhs: &Arc<Node>, rhs: &Arc<Node>) -> Result<Arc<Node>> {
     let n = rhs.shape.row_elements();
     let lengths = [&lhs.shape[..lhs.shape.len() - 1], &rhs.shape[1..]].concat();
     let shape = Shape::new(&lengths)?;
+    if k == 0 {
+        return Ok(fill(shape, dtype, Scalar::Int(0)));
+    }
     let (layout, rhs) = (Layout::of(&shape, dtype), cast(rhs, dtype));
     let standing = standing(lhs).map(|x| cast(&x, dtype));
     if let Some(x) = standing
         && (x.layout == Layout::Rows || rhs.layout == Layout::Rows)
-        && m * n * 8 <= x.bytes().max(rhs.bytes()).max(1 << 20)
+        // A vector has no rows that could be multiplied one by one.
+        && (lhs.shape.len() == 1 || m * n * 8 <= x.bytes().max(rhs.bytes()).max(1 << 20))
     {
         return Ok(Node::recorded(shape, dtype, layout, Recorded::Across { x, y: rhs }));
     }
