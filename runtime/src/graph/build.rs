@@ -8,6 +8,7 @@ use crate::ids::{BlockId, NodeId, Rank, Tag};
 use crate::memory::{BlockCell, Memory};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 
 /// Records tasks in program order; the only way to a [`Graph`].
 ///
@@ -199,7 +200,13 @@ impl GraphBuilder {
             successors.extend_from_slice(of_node);
         }
         starts.push(u32::try_from(successors.len()).expect("edge numbers fit in 32 bits"));
+        for node in &mut self.nodes {
+            *node.open.get_mut() = node.dependencies;
+        }
         Ok(Graph {
+            sinks: u32::try_from(starts.windows(2).filter(|two| two[0] == two[1]).count())
+                .expect("nodes fit in 32 bits"),
+            running: AtomicBool::new(false),
             name: self.name,
             nodes: self.nodes,
             successors,
@@ -269,7 +276,7 @@ impl GraphBuilder {
     /// Adds a node of this rank behind everything its accesses must follow.
     fn add(&mut self, operation: Operation, accesses: &[Access]) -> NodeId {
         let node = NodeId(u32::try_from(self.nodes.len()).expect("node numbers fit in 32 bits"));
-        self.nodes.push(Node { operation, dependencies: 0 });
+        self.nodes.push(Node { operation, dependencies: 0, open: AtomicU32::new(0) });
         self.successors.push(Vec::new());
         for access in accesses {
             let copy = self.copy_mut(access.block());

@@ -16,6 +16,10 @@ pub use node::{Access, Body, Context, Node, Operation};
 use crate::ids::{BlockId, NodeId};
 use crate::memory::BlockCell;
 use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
 
 /// A checked plan of one rank's part, which can be run any number of times.
 pub struct Graph {
@@ -27,6 +31,9 @@ pub struct Graph {
     cells: Vec<Option<Arc<BlockCell>>>,
     collectives: u64,
     agreement: Option<NodeId>,
+    /// Nodes without successors.
+    sinks: u32,
+    running: AtomicBool,
 }
 
 impl Graph {
@@ -44,6 +51,25 @@ impl Graph {
     pub fn successors(&self, node: NodeId) -> &[NodeId] {
         let index = node.index();
         &self.successors[self.starts[index] as usize..self.starts[index + 1] as usize]
+    }
+
+    /// The number of nodes without successors: when these are done, all are.
+    pub fn sinks(&self) -> u32 {
+        self.sinks
+    }
+
+    /// Claims the counters of the nodes for one epoch.
+    ///
+    /// # Panics
+    /// If an epoch of this graph runs already.
+    pub fn begin_epoch(&self) {
+        // Acquire: the counters as the last epoch left them; pairs with the Release in `end_epoch`.
+        assert!(!self.running.swap(true, Acquire), "graph {} was launched while it ran", self.name);
+    }
+
+    /// Gives the counters back.
+    pub fn end_epoch(&self) {
+        self.running.store(false, Release); // pairs with the Acquire in `begin_epoch`
     }
 
     /// The storage of a block whose home is this rank.

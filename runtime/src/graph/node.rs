@@ -4,6 +4,7 @@ use crate::comm::Reduction;
 use crate::ids::{BlockId, Rank, Tag};
 use crate::memory::{BlockCell, ReadGuard, WriteGuard};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 /// A task's declared use of a block. A task names each block once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +30,13 @@ impl<'a> Context<'a> {
     }
 
     /// Opens the block of access `index` for reading.
-    pub fn read(&self, index: usize) -> ReadGuard {
-        self.cells[index].read()
+    pub fn read(&self, index: usize) -> ReadGuard<&'a BlockCell> {
+        self.cells[index].borrow()
     }
 
     /// Opens the block of access `index` for writing.
-    pub fn write(&self, index: usize) -> WriteGuard {
-        self.cells[index].write()
+    pub fn write(&self, index: usize) -> WriteGuard<&'a BlockCell> {
+        self.cells[index].borrow_mut()
     }
 }
 
@@ -107,4 +108,6 @@ pub struct Node {
     pub operation: Operation,
     /// How many nodes must be done before it.
     pub dependencies: u32,
+    /// How many of these are not done in this epoch; `dependencies` again between epochs.
+    pub open: AtomicU32,
 }

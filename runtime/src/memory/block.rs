@@ -22,7 +22,7 @@ const LINE: usize = 64;
 /// From this size on, pages come from the system untouched, so that the first writer places them.
 const MAPPED_BYTES_MIN: usize = 256 << 10;
 const HUGE_PAGE_BYTES: usize = 2 << 20;
-const WRITING: u32 = u32::MAX;
+const WRITING: u32 = 1 << 31;
 
 /// Owned bytes, aligned to a cache line.
 #[derive(Debug)]
@@ -163,10 +163,15 @@ impl BlockCell {
     /// # Panics
     /// If the block is being written: the graph failed to order an access.
     pub fn read(self: &Arc<Self>) -> ReadGuard {
-        // Acquire pairs with the Release of the last writer's guard: its bytes are visible here.
-        let taken = self.state.fetch_update(Acquire, Relaxed, |state| (state < WRITING - 1).then(|| state + 1));
-        assert!(taken.is_ok(), "a block was read while it was written");
-        ReadGuard { cell: Arc::clone(self) }
+        ReadGuard::open(Arc::clone(self))
+    }
+
+    /// As [`BlockCell::read`], without a share in the block.
+    ///
+    /// # Panics
+    /// As [`BlockCell::read`].
+    pub fn borrow(&self) -> ReadGuard<&BlockCell> {
+        ReadGuard::open(self)
     }
 
     /// Opens the block for writing, alone.
@@ -174,10 +179,15 @@ impl BlockCell {
     /// # Panics
     /// If the block has a reader or a writer: the graph failed to order an access.
     pub fn write(self: &Arc<Self>) -> WriteGuard {
-        // AcqRel: pairs with the Release of every guard before it and keeps later writes behind it.
-        let taken = self.state.compare_exchange(0, WRITING, AcqRel, Relaxed);
-        assert!(taken.is_ok(), "a block was written while it was used");
-        WriteGuard { cell: Arc::clone(self) }
+        WriteGuard::open(Arc::clone(self))
+    }
+
+    /// As [`BlockCell::write`], without a share in the block.
+    ///
+    /// # Panics
+    /// As [`BlockCell::write`].
+    pub fn borrow_mut(&self) -> WriteGuard<&BlockCell> {
+        WriteGuard::open(self)
     }
 
     fn start(&self) -> NonNull<u8> {
@@ -188,11 +198,19 @@ impl BlockCell {
 
 /// A block open for reading.
 #[derive(Debug)]
-pub struct ReadGuard {
-    cell: Arc<BlockCell>,
+pub struct ReadGuard<C: Deref<Target = BlockCell> = Arc<BlockCell>> {
+    cell: C,
 }
 
-impl ReadGuard {
+impl<C: Deref<Target = BlockCell>> ReadGuard<C> {
+    fn open(cell: C) -> ReadGuard<C> {
+        // Acquire pairs with the Release of the last writer's guard: its bytes are visible here. After a refusal the
+        // count is one too high until the writer ends, which sets it to zero.
+        let before = cell.state.fetch_add(1, Acquire);
+        assert!(before < WRITING, "a block was read while it was written");
+        ReadGuard { cell }
+    }
+
     /// The block's elements.
     ///
     /// # Panics
@@ -202,7 +220,7 @@ impl ReadGuard {
     }
 }
 
-impl Deref for ReadGuard {
+impl<C: Deref<Target = BlockCell>> Deref for ReadGuard<C> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -211,7 +229,7 @@ impl Deref for ReadGuard {
     }
 }
 
-impl Drop for ReadGuard {
+impl<C: Deref<Target = BlockCell>> Drop for ReadGuard<C> {
     fn drop(&mut self) {
         self.cell.state.fetch_sub(1, Release); // pairs with the AcqRel of the next `write`
     }
@@ -219,11 +237,18 @@ impl Drop for ReadGuard {
 
 /// A block open for writing.
 #[derive(Debug)]
-pub struct WriteGuard {
-    cell: Arc<BlockCell>,
+pub struct WriteGuard<C: Deref<Target = BlockCell> = Arc<BlockCell>> {
+    cell: C,
 }
 
-impl WriteGuard {
+impl<C: Deref<Target = BlockCell>> WriteGuard<C> {
+    fn open(cell: C) -> WriteGuard<C> {
+        // AcqRel: pairs with the Release of every guard before it and keeps later writes behind it.
+        let taken = cell.state.compare_exchange(0, WRITING, AcqRel, Relaxed);
+        assert!(taken.is_ok(), "a block was written while it was used");
+        WriteGuard { cell }
+    }
+
     /// The block's elements.
     ///
     /// # Panics
@@ -241,7 +266,7 @@ impl WriteGuard {
     }
 }
 
-impl Deref for WriteGuard {
+impl<C: Deref<Target = BlockCell>> Deref for WriteGuard<C> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -250,14 +275,14 @@ impl Deref for WriteGuard {
     }
 }
 
-impl DerefMut for WriteGuard {
+impl<C: Deref<Target = BlockCell>> DerefMut for WriteGuard<C> {
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: the bytes are initialised and in bounds, and by invariants 1 and 2 this guard is alone.
         unsafe { std::slice::from_raw_parts_mut(self.cell.start().as_ptr(), self.cell.bytes) }
     }
 }
 
-impl Drop for WriteGuard {
+impl<C: Deref<Target = BlockCell>> Drop for WriteGuard<C> {
     fn drop(&mut self) {
         self.cell.state.store(0, Release); // publishes the bytes; pairs with the Acquire of the next guard
     }

@@ -1,7 +1,8 @@
 //! Who computes: pinned workers that steal from each other, nearest first.
 //!
 //! Rayon supplies the threads and nested parallelism inside a job; the ready queues are crossbeam's: a deque
-//! for each worker and an injector for each NUMA domain. A job is a number that its [`Work`] understands.
+//! for each worker and an injector for each NUMA domain. A job is two numbers: which launch, and what its [`Work`]
+//! calls the job; workers look a launch up once and keep it until it is retired, so jobs share no counter.
 //! Never here: graphs, ranks, what a job does.
 
 mod sleep;
@@ -15,7 +16,7 @@ use crossbeam::channel;
 use crossbeam::deque::{Injector, Stealer, Worker as Deque};
 use sleep::Sleep;
 use std::sync::atomic::{
-    AtomicBool,
+    AtomicBool, AtomicU32,
     Ordering::{Acquire, Release},
 };
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,14 +24,21 @@ use std::thread::{self, JoinHandle};
 
 /// Something with numbered jobs.
 pub trait Work: Send + Sync {
-    /// Runs job `index` on this worker. Must not panic.
-    fn execute(self: Arc<Self>, index: u32, worker: &Worker<'_>);
+    /// Runs job `index` on this worker; returns a job that this worker runs next. Must not panic.
+    fn execute(&self, index: u32, worker: &Worker<'_>) -> Option<u32>;
 }
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Job {
-    work: Arc<dyn Work>,
+    launch: u32,
     index: u32,
+}
+
+/// The launches that have jobs, by number.
+#[derive(Default)]
+struct Launches {
+    begun: u32,
+    alive: Vec<(u32, Arc<dyn Work>)>,
 }
 
 struct Shared {
@@ -40,6 +48,9 @@ struct Shared {
     domains: Vec<usize>,
     /// For each worker, the others in the order in which it robs them.
     victims: Vec<Vec<usize>>,
+    launches: Mutex<Launches>,
+    /// Launches retired so far, which workers must not keep.
+    retired: AtomicU32,
     sleep: Sleep,
     stop: AtomicBool,
 }
@@ -66,6 +77,8 @@ impl Pool {
             stealers: deques.iter().map(Deque::stealer).collect(),
             victims: (0..places.len()).map(|thief| nearest_first(thief, &domains)).collect(),
             domains,
+            launches: Mutex::default(),
+            retired: AtomicU32::new(0),
             sleep: Sleep::default(),
             stop: AtomicBool::new(false),
         });
@@ -120,10 +133,24 @@ impl Pool {
         &self.bindings
     }
 
+    /// Makes work known to the workers; its jobs name it by the number returned, until it is retired.
+    pub fn launch(&self, work: Arc<dyn Work>) -> u32 {
+        let mut launches = self.shared.launches.lock().unwrap_or_else(PoisonError::into_inner);
+        launches.begun = launches.begun.wrapping_add(1);
+        let number = launches.begun;
+        launches.alive.push((number, work));
+        number
+    }
+
+    /// Lets go of a launch all of whose jobs have run; workers do so at their next look for work.
+    pub fn retire(&self, launch: u32) {
+        self.shared.launches.lock().unwrap_or_else(PoisonError::into_inner).alive.retain(|(it, _)| *it != launch);
+        self.shared.retired.fetch_add(1, Release); // pairs with the Acquire in `Shared::retired`
+    }
+
     /// Gives a job to the workers of a domain, from outside the pool.
-    pub fn inject(&self, work: &Arc<impl Work + 'static>, index: u32, domain: usize) {
-        let work = Arc::clone(work) as Arc<dyn Work>;
-        self.shared.inject(Job { work, index }, domain);
+    pub fn inject(&self, launch: u32, index: u32, domain: usize) {
+        self.shared.inject(Job { launch, index }, domain);
     }
 }
 
@@ -148,6 +175,17 @@ impl Shared {
         self.sleep.wake_one();
     }
 
+    /// The work of a launch.
+    fn work(&self, launch: u32) -> Arc<dyn Work> {
+        let launches = self.launches.lock().unwrap_or_else(PoisonError::into_inner);
+        let work = launches.alive.iter().find(|(it, _)| *it == launch);
+        Arc::clone(&work.expect("a launch is retired after its last job").1)
+    }
+
+    fn retired(&self) -> u32 {
+        self.retired.load(Acquire) // pairs with the Release in `Pool::retire`
+    }
+
     fn stopped(&self) -> bool {
         self.stop.load(Acquire) // pairs with the Release in `Pool::drop`
     }
@@ -165,7 +203,7 @@ fn nearest_first(thief: usize, domains: &[usize]) -> Vec<usize> {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     struct Fan {
         left: AtomicUsize,
@@ -174,14 +212,15 @@ mod tests {
 
     impl Work for Fan {
         // Every job below 1000 readies two more; the last of all opens the channel.
-        fn execute(self: Arc<Self>, index: u32, worker: &Worker<'_>) {
+        fn execute(&self, index: u32, worker: &Worker<'_>) -> Option<u32> {
             for next in [2 * index + 1, 2 * index + 2].into_iter().filter(|&next| next < 1000) {
-                worker.push(&self, next, 0);
+                worker.push(next, 0);
             }
             // Relaxed: only the count matters.
             if self.left.fetch_sub(1, Relaxed) == 1 {
                 self.done.send(()).unwrap();
             }
+            None
         }
     }
 
@@ -192,8 +231,15 @@ mod tests {
         for _ in 0..200 {
             let (done, waiter) = channel::bounded(1);
             let work = Arc::new(Fan { left: AtomicUsize::new(1000), done });
-            pool.inject(&work, 0, 1);
+            let launch = pool.launch(Arc::clone(&work) as Arc<dyn Work>);
+            pool.inject(launch, 0, 1);
             waiter.recv_timeout(Duration::from_secs(20)).expect("the last job was run");
+            pool.retire(launch);
+            let begin = Instant::now();
+            while Arc::strong_count(&work) > 1 {
+                assert!(begin.elapsed() < Duration::from_secs(20), "a worker keeps a launch that was retired");
+                thread::yield_now();
+            }
         }
     }
 

@@ -2,42 +2,73 @@
 
 use super::{Job, Shared, Work};
 use crossbeam::deque::{Steal, Worker as Deque};
+use std::cell::Cell;
 use std::hint;
 use std::sync::Arc;
 use std::thread;
 
 /// Empty rounds before a worker gives its core away between rounds, and before it sleeps.
-const SPINS: u32 = 32;
-const YIELDS: u32 = 64;
+const SPINS: u32 = 64;
+const YIELDS: u32 = 128;
 
 /// A worker, as a job sees it.
 pub struct Worker<'a> {
     shared: &'a Shared,
     deque: &'a Deque<Job>,
     domain: usize,
+    /// The launch that the running job belongs to.
+    launch: Cell<u32>,
 }
 
 impl Worker<'_> {
-    /// Makes a job ready: on this worker's deque if it belongs to its domain, else in that domain's injector.
-    pub fn push(&self, work: &Arc<impl Work + 'static>, index: u32, domain: usize) {
-        let job = Job { work: Arc::clone(work) as Arc<dyn Work>, index };
-        if domain % self.shared.injectors.len() == self.domain {
+    /// Makes a job of the running launch ready: on this worker's deque if it belongs to its domain, else in that
+    /// domain's injector.
+    pub fn push(&self, index: u32, domain: usize) {
+        let job = Job { launch: self.launch.get(), index };
+        if self.is_near(domain) {
             self.deque.push(job);
             self.shared.sleep.wake_one();
         } else {
             self.shared.inject(job, domain);
         }
     }
+
+    /// True for the domain of this worker.
+    pub fn is_near(&self, domain: usize) -> bool {
+        domain % self.shared.injectors.len() == self.domain
+    }
+}
+
+/// The launch whose jobs a worker runs, kept from job to job.
+struct Kept {
+    launch: u32,
+    work: Arc<dyn Work>,
+    /// Launches retired when it was looked up.
+    retired: u32,
 }
 
 pub(super) fn run(shared: &Shared, index: usize, deque: &Deque<Job>) {
-    let worker = Worker { shared, deque, domain: shared.domains[index] };
+    let worker = Worker { shared, deque, domain: shared.domains[index], launch: Cell::new(0) };
+    let mut kept: Option<Kept> = None;
     let mut empty_rounds = 0;
     while !shared.stopped() {
         if let Some(job) = find(&worker, index) {
             empty_rounds = 0;
-            job.work.execute(job.index, &worker);
+            if kept.as_ref().is_none_or(|kept| kept.launch != job.launch) {
+                // The count first: a launch retired behind it is let go in the next empty round.
+                let retired = shared.retired();
+                kept = Some(Kept { launch: job.launch, work: shared.work(job.launch), retired });
+                worker.launch.set(job.launch);
+            }
+            let work = &kept.as_ref().expect("looked up above").work;
+            let mut next = Some(job.index);
+            while let Some(index) = next {
+                next = work.execute(index, &worker);
+            }
             continue;
+        }
+        if kept.as_ref().is_some_and(|kept| kept.retired != shared.retired()) {
+            kept = None;
         }
         empty_rounds += 1;
         if empty_rounds < SPINS {
@@ -48,6 +79,8 @@ pub(super) fn run(shared: &Shared, index: usize, deque: &Deque<Job>) {
                 thread::yield_now();
             }
         } else {
+            // The launch may be retired in the meantime.
+            kept = None;
             shared.sleep.sleep_unless(|| shared.stopped() || has_work(shared));
             empty_rounds = 0;
         }
@@ -57,7 +90,7 @@ pub(super) fn run(shared: &Shared, index: usize, deque: &Deque<Job>) {
 /// The next job: newest of the own deque, then the domain's injector, then victims nearest first, then the
 /// injectors of other domains, which a worker helps only when its own is dry.
 fn find(worker: &Worker<'_>, index: usize) -> Option<Job> {
-    let Worker { shared, deque, domain } = worker;
+    let Worker { shared, deque, domain, .. } = worker;
     deque.pop().or_else(|| {
         let injectors = shared.injectors.len();
         let near = || retry(|| shared.injectors[*domain].steal_batch_and_pop(deque));

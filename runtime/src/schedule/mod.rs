@@ -4,6 +4,8 @@
 //! Invariant: every node completes in every epoch, on all ranks. After a failure the bodies of tasks are
 //! skipped and all messages still travel, so no rank waits for one that will not come, and the world stays
 //! in step. The graph's last collective carries the number of ranks that failed.
+//! An epoch ends with the last node that nothing waits for: every other node is done before one of these.
+//! A task that readies others runs the first of them next, on its worker; it makes the rest known to all workers.
 
 mod latch;
 
@@ -11,7 +13,7 @@ pub use latch::Latch;
 
 use crate::comm::{CollectiveRequest, CommThread, Completion, Post, Request};
 use crate::error::{Error, Result};
-use crate::graph::{Context, Graph, Operation};
+use crate::graph::{Context, Graph, Node, Operation};
 use crate::ids::{NodeId, Rank};
 use crate::memory::BlockCell;
 use crate::pool::{Pool, Work, Worker};
@@ -19,9 +21,9 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{
     AtomicBool, AtomicU32,
-    Ordering::{AcqRel, Acquire, Release},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 /// One epoch of a graph.
 pub struct Run {
@@ -31,9 +33,12 @@ pub struct Run {
     comm: Option<Arc<CommThread>>,
     /// Number of the graph's first collective among all of this world.
     first_collective: u64,
-    /// Nodes still open before each node.
-    open: Vec<AtomicU32>,
-    nodes_left: AtomicU32,
+    /// This, for posts to the comm thread.
+    me: Weak<Run>,
+    /// What the pool calls this run.
+    launch: OnceLock<u32>,
+    /// Nodes without successors that are not done.
+    sinks_left: AtomicU32,
     poisoned: AtomicBool,
     /// This rank's first failure.
     failure: Mutex<Option<Error>>,
@@ -60,14 +65,16 @@ impl Run {
         earlier: Option<Error>,
     ) -> Arc<Run> {
         let nodes = graph.nodes();
-        let run = Arc::new(Run {
+        graph.begin_epoch();
+        let run = Arc::new_cyclic(|me| Run {
             graph: Arc::clone(graph),
             rank,
             pool: Arc::clone(pool),
             comm: comm.cloned(),
             first_collective,
-            open: nodes.iter().map(|node| AtomicU32::new(node.dependencies)).collect(),
-            nodes_left: AtomicU32::new(u32::try_from(nodes.len()).expect("node numbers fit in 32 bits")),
+            me: Weak::clone(me),
+            launch: OnceLock::new(),
+            sinks_left: AtomicU32::new(graph.sinks()),
             poisoned: AtomicBool::new(earlier.is_some()),
             failure: Mutex::new(earlier),
             ended: Latch::default(),
@@ -75,6 +82,7 @@ impl Run {
         if nodes.is_empty() {
             run.ended.open();
         }
+        run.launch.get_or_init(|| pool.launch(Arc::clone(&run) as Arc<dyn Work>));
         for (index, _) in nodes.iter().enumerate().filter(|(_, node)| node.dependencies == 0) {
             run.release(NodeId(index as u32), None);
         }
@@ -89,6 +97,8 @@ impl Run {
                 self.poison(Error::Task { rank: self.rank, task: self.graph.name().to_string(), message });
             }
         }
+        self.pool.retire(self.launch());
+        self.graph.end_epoch();
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         let agreed = self.graph.agreement().map(|node| match &self.graph.nodes()[node.index()].operation {
             Operation::AllReduce { cell, .. } => status_word(cell) != 0,
@@ -99,12 +109,12 @@ impl Run {
     }
 
     /// A node has nothing open before it.
-    fn release(self: &Arc<Self>, node: NodeId, worker: Option<&Worker<'_>>) {
+    fn release(&self, node: NodeId, worker: Option<&Worker<'_>>) {
         let request = match &self.graph.nodes()[node.index()].operation {
             Operation::Task { domain, .. } => {
                 return match worker {
-                    Some(worker) => worker.push(self, node.0, *domain),
-                    None => self.pool.inject(self, node.0, *domain),
+                    Some(worker) => worker.push(node.0, *domain),
+                    None => self.pool.inject(self.launch(), node.0, *domain),
                 };
             }
             Operation::Send { to, tag, cell } => Request::Send { to: *to, tag: *tag, data: Arc::clone(cell) },
@@ -126,8 +136,12 @@ impl Run {
             }
         };
         let comm = self.comm.as_ref().expect("a graph with messages has a comm thread");
-        let completion = Arc::clone(self) as Arc<dyn Completion>;
+        let completion = self.me.upgrade().expect("a run that releases nodes is alive") as Arc<dyn Completion>;
         comm.post(Post { operation: self.graph.name(), request, completion, index: node.0 });
+    }
+
+    fn launch(&self) -> u32 {
+        *self.launch.get().expect("set before the first node is released")
     }
 
     fn collective(&self, order: u64, kind: CollectiveRequest) -> Request {
@@ -139,18 +153,31 @@ impl Run {
         *cell.write().of_mut::<i64>().last_mut().expect("room for the status") = i64::from(failed);
     }
 
-    /// A node is done: whatever waited for it alone may run.
-    fn complete(self: &Arc<Self>, node: NodeId, worker: Option<&Worker<'_>>) {
-        for &next in self.graph.successors(node) {
+    /// A node is done: whatever waited for it alone may run. The first task that this worker may run itself is
+    /// returned, the rest released.
+    fn complete(&self, node: NodeId, worker: Option<&Worker<'_>>) -> Option<u32> {
+        let nodes = self.graph.nodes();
+        let successors = self.graph.successors(node);
+        let mut own = None;
+        for &next in successors {
+            let Node { operation, dependencies, open } = &nodes[next.index()];
             // AcqRel: the last of several predecessors sees what the others wrote.
-            if self.open[next.index()].fetch_sub(1, AcqRel) == 1 {
-                self.release(next, worker);
+            if open.fetch_sub(1, AcqRel) != 1 {
+                continue;
+            }
+            open.store(*dependencies, Relaxed); // for the next epoch, which the end of this one comes before
+            match (worker, operation) {
+                (Some(worker), Operation::Task { domain, .. }) if own.is_none() && worker.is_near(*domain) => {
+                    own = Some(next.0);
+                }
+                _ => self.release(next, worker),
             }
         }
-        // AcqRel: the waiter sees what all nodes wrote.
-        if self.nodes_left.fetch_sub(1, AcqRel) == 1 {
+        // AcqRel: the waiter sees what the nodes without successors wrote, and these what was done before them.
+        if successors.is_empty() && self.sinks_left.fetch_sub(1, AcqRel) == 1 {
             self.ended.open();
         }
+        own
     }
 
     /// Keeps the first failure; bodies that have not begun are skipped from now on.
@@ -161,7 +188,7 @@ impl Run {
 }
 
 impl Work for Run {
-    fn execute(self: Arc<Self>, index: u32, worker: &Worker<'_>) {
+    fn execute(&self, index: u32, worker: &Worker<'_>) -> Option<u32> {
         let node = NodeId(index);
         let Operation::Task { label, cells, body, .. } = &self.graph.nodes()[node.index()].operation else {
             unreachable!("only tasks come to workers");
@@ -174,7 +201,7 @@ impl Work for Run {
                 self.poison(Error::Task { rank: self.rank, task: (*label).to_string(), message });
             }
         }
-        self.complete(node, Some(worker));
+        self.complete(node, Some(worker))
     }
 }
 
