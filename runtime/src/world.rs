@@ -135,7 +135,9 @@ impl World {
         let machine = Machine::node()?;
         let demand = Demand { threads: config.threads, quota: quota(), alone: size == 1 };
         let placement = divide(&machine, &node.masks, node.local_rank, demand)?;
-        let pool = Arc::new(Pool::start(&placement.workers, config.bind)?);
+        // A comm thread among the workers waits for their cores.
+        let patient = config.bind && (comm.is_none() || placement.comm_seat != CommSeat::Shared);
+        let pool = Arc::new(Pool::start(&placement.workers, config.bind, patient)?);
         if let (Some(comm), true) = (&comm, config.bind) {
             comm.take_seat(placement.comm.clone(), placement.comm_seat != CommSeat::Shared);
         }

@@ -51,6 +51,8 @@ struct Shared {
     launches: Mutex<Launches>,
     /// Launches retired so far, which workers must not keep.
     retired: AtomicU32,
+    /// Workers spin for long before they yield.
+    patient: bool,
     sleep: Sleep,
     stop: AtomicBool,
 }
@@ -67,9 +69,11 @@ pub struct Pool {
 impl Pool {
     /// Starts one worker for each place; with `bind`, each is bound to its place and the binding read back.
     ///
+    /// `patient` workers spin for some microseconds before they give their core away: for cores of their own.
+    ///
     /// # Errors
     /// Local: `Error::Topology` if the threads cannot be started.
-    pub fn start(places: &[Place], bind: bool) -> Result<Pool> {
+    pub fn start(places: &[Place], bind: bool, patient: bool) -> Result<Pool> {
         let domains: Vec<usize> = places.iter().map(|place| place.domain).collect();
         let deques: Vec<Deque<Job>> = places.iter().map(|_| Deque::new_lifo()).collect();
         let shared = Arc::new(Shared {
@@ -79,6 +83,7 @@ impl Pool {
             domains,
             launches: Mutex::default(),
             retired: AtomicU32::new(0),
+            patient,
             sleep: Sleep::default(),
             stop: AtomicBool::new(false),
         });
@@ -227,7 +232,7 @@ mod tests {
     #[test]
     fn every_job_runs_once_and_idle_workers_wake() {
         let place = |domain| Place { units: CpuSet::default(), domain };
-        let pool = Pool::start(&[place(0), place(0), place(1)], false).unwrap();
+        let pool = Pool::start(&[place(0), place(0), place(1)], false, true).unwrap();
         for _ in 0..200 {
             let (done, waiter) = channel::bounded(1);
             let work = Arc::new(Fan { left: AtomicUsize::new(1000), done });

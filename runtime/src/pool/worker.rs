@@ -7,8 +7,11 @@ use std::hint;
 use std::sync::Arc;
 use std::thread;
 
-/// Empty rounds before a worker gives its core away between rounds, and before it sleeps.
+/// Empty rounds before a worker gives its core away between rounds; a few tens of nanoseconds each. A worker on a core
+/// of its own is patient: on a loaded machine a core once given away comes back after milliseconds.
 const SPINS: u32 = 64;
+const PATIENT_SPINS: u32 = 1000;
+/// Rounds with a core given away before it sleeps.
 const YIELDS: u32 = 128;
 
 /// A worker, as a job sees it.
@@ -51,6 +54,7 @@ pub(super) fn run(shared: &Shared, index: usize, deque: &Deque<Job>) {
     let worker = Worker { shared, deque, domain: shared.domains[index], launch: Cell::new(0) };
     let mut kept: Option<Kept> = None;
     let mut empty_rounds = 0;
+    let spins = if shared.patient { PATIENT_SPINS } else { SPINS };
     while !shared.stopped() {
         if let Some(job) = find(&worker, index) {
             empty_rounds = 0;
@@ -71,9 +75,9 @@ pub(super) fn run(shared: &Shared, index: usize, deque: &Deque<Job>) {
             kept = None;
         }
         empty_rounds += 1;
-        if empty_rounds < SPINS {
+        if empty_rounds < spins {
             hint::spin_loop();
-        } else if empty_rounds < SPINS + YIELDS {
+        } else if empty_rounds < spins + YIELDS {
             // Helps a job that divided itself through rayon; gives the core away if there is none.
             if rayon::yield_now() != Some(rayon::Yield::Executed) {
                 thread::yield_now();
