@@ -225,8 +225,8 @@ fn an_iteration_is_one_all_reduce_of_the_words_it_must_be() {
         let words = (2 * clusters * columns + clusters + 4) as u64;
         assert_eq!((kmeans.collectives, kmeans.messages), (iterations, 0));
         assert_eq!(kmeans.bytes, 8 * words * iterations);
-        // Before the first iteration the ranks agree that all have the memory.
-        assert_eq!((traffic["control"].collectives, traffic["control"].bytes), (1, 8));
+        // Before the first iteration, one agreement: that all have the memory, the same centres and options.
+        assert_eq!((traffic["control"].collectives, traffic["control"].bytes), (1, 40));
         assert_eq!(traffic.len(), 2, "nothing else travels: {traffic:?}");
     }
 }

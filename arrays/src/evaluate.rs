@@ -8,10 +8,11 @@
 use crate::distribution::Layout;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::expr::{Node, Recorded};
+use crate::expr::{Node, Recorded, Reduction};
 use crate::lower::{Lowered, Lowering};
 use crate::shape::Shape;
 use crate::tile::Part;
+use girih_runtime::fingerprint::Fingerprint;
 use girih_runtime::graph::{Graph, GraphBuilder};
 use girih_runtime::world::World;
 use std::collections::{HashMap, HashSet};
@@ -31,10 +32,10 @@ pub(crate) fn evaluate(world: &World, node: &Arc<Node>) -> Result<()> {
     let kept = |node: &Arc<Node>| plan.kept.contains(&Arc::as_ptr(node));
     let recorded = plan.order.iter().try_for_each(|node| lowering.node(node, &kept));
     let Lowered { graph, outputs, mistakes } = lowering.finish();
-    let Some(graph) = graph else { return recorded };
+    let Some(mut graph) = graph else { return recorded };
+    describe(&mut graph, node);
     // A rank that lacks the memory for its part must not leave the others waiting for its messages.
-    let graph = agreed(world, graph, recorded)?;
-    world.run(&graph)?;
+    world.run_recorded(finished(graph, recorded))?;
     mistakes.agree(world)?;
     for (node, part) in outputs {
         node.set(part);
@@ -71,8 +72,9 @@ pub(crate) fn distribute(
         lowering.distribute(&node, rows, row_bytes, &part)
     });
     let Lowered { graph, outputs, .. } = lowering.finish();
-    let graph = agreed(world, graph.unwrap_or_else(|| world.graph("distribute")), recorded)?;
-    world.run(&graph)?;
+    let mut graph = graph.unwrap_or_else(|| world.graph("distribute"));
+    graph.describe(&described(&node), Fingerprint::default());
+    world.run_recorded(finished(graph, recorded))?;
     for (node, part) in outputs {
         node.set(part);
     }
@@ -99,16 +101,41 @@ pub(crate) fn is_immediate(node: &Arc<Node>) -> bool {
     true
 }
 
-fn agreed(world: &World, graph: GraphBuilder, recorded: Result<()>) -> Result<Arc<Graph>> {
-    let graph = recorded.and_then(|()| Ok(graph.finish()?));
-    if world.size() == 1 {
-        return Ok(Arc::new(graph?));
-    }
-    let text = graph.as_ref().err().map(ToString::to_string);
-    let agreement = world.agree(text.map_or(Ok(()), Err));
-    let graph = graph?;
-    agreement?;
-    Ok(Arc::new(graph))
+/// The graph with what it computes, or why this rank has none.
+fn finished(graph: GraphBuilder, recorded: Result<()>) -> Result<Graph> {
+    recorded.and_then(|()| Ok(graph.finish()?))
+}
+
+/// What makes two evaluations the same: every operation below, with shapes and types; values aside.
+fn describe(graph: &mut GraphBuilder, root: &Arc<Node>) {
+    let detail = postorder(root).iter().fold(Fingerprint::default(), |print, node| {
+        print.bytes(operation(node).as_bytes()).bytes(described(node).as_bytes())
+    });
+    let inputs = root.record().map_or(String::new(), |record| {
+        let inputs: Vec<String> = record.inputs().into_iter().map(described).collect();
+        if inputs.is_empty() { String::new() } else { format!(" of {}", inputs.join(" and ")) }
+    });
+    graph.describe(&format!("{}{inputs}", operation(root)), detail);
+}
+
+fn operation(node: &Arc<Node>) -> String {
+    let text = match node.record().as_deref() {
+        None => "array".to_string(),
+        Some(Recorded::Fill(_)) => "fill".to_string(),
+        Some(Recorded::Sequence { .. }) => "sequence".to_string(),
+        Some(Recorded::Map { operation, .. }) => format!("{operation:?}"),
+        Some(Recorded::Reduce { reduction: Reduction { fold, axes, divisor }, .. }) => {
+            let mean = if divisor.is_some() { ", divided" } else { "" };
+            format!("{fold:?} over axes {axes:?}{mean}")
+        }
+        Some(Recorded::Product { .. } | Recorded::Across { .. }) => "product".to_string(),
+        Some(Recorded::View { .. }) => "view".to_string(),
+    };
+    text.to_lowercase()
+}
+
+fn described(node: &Arc<Node>) -> String {
+    format!("{} {:?}", node.dtype, &node.shape[..])
 }
 
 /// The nodes to be kept, in an order in which each comes after what it needs.

@@ -19,6 +19,7 @@ pub(crate) fn runtime_error(py: Python<'_>, error: &RuntimeError) -> PyErr {
     }
     match error {
         RuntimeError::Remote { rank, message } => rank_error(py, rank.0, message),
+        RuntimeError::Divergence { .. } => divergence_error(py, &error.to_string()),
         RuntimeError::Memory { .. } => PyMemoryError::new_err(error.to_string()),
         RuntimeError::Config(_) => PyValueError::new_err(error.to_string()),
         _ => PyRuntimeError::new_err(error.to_string()),
@@ -54,6 +55,15 @@ pub(crate) fn cluster_error(py: Python<'_>, error: &girih_cluster::Error) -> PyE
 fn rank_error(py: Python<'_>, rank: u32, message: &str) -> PyErr {
     let class = py.import("girih.errors").and_then(|module| module.getattr("RankError"));
     match class.and_then(|class| class.call1((rank, message))) {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(error) => error,
+    }
+}
+
+/// `girih.DivergenceError`, on all ranks.
+fn divergence_error(py: Python<'_>, text: &str) -> PyErr {
+    let class = py.import("girih.errors").and_then(|module| module.getattr("DivergenceError"));
+    match class.and_then(|class| class.call1((text,))) {
         Ok(exception) => PyErr::from_value(exception),
         Err(error) => error,
     }

@@ -3,7 +3,7 @@
 //! An iteration: the centres are packed; each tile of rows is assigned and added to a partial result while it is in
 //! cache; partial results are merged on each rank; one all-reduce of integers ends the graph, and carries its status.
 //! Invariant: after it, all ranks hold the same words and take the same decisions from them.
-//! Traffic: one all-reduce of limbs·k·d + k + 4 words in each iteration; before the first, one word.
+//! Traffic: one all-reduce of limbs·k·d + k + 4 words in each iteration; before the first, an agreement.
 
 use crate::centroids::{means, shift};
 use crate::error::{Error, Result};
@@ -13,6 +13,7 @@ use crate::relocate::relocate;
 use crate::scratch::Scratches;
 use girih_arrays::Element;
 use girih_arrays::kernel::nearest::{Centres, Layout, Pass, Real};
+use girih_runtime::fingerprint::Fingerprint;
 use girih_runtime::graph::Access::{Read, Write};
 use girih_runtime::graph::{Body, Graph, GraphBuilder};
 use girih_runtime::ids::{BlockId, Rank};
@@ -43,7 +44,8 @@ impl<T: Real + Element + Default> Observations<T> {
         }
         let tolerance = if options.tolerance == 0.0 { 0.0 } else { options.tolerance * self.mean_variance()? };
         let mut centres = self.centred(start);
-        let epoch = self.agreed(Epoch::new(self, clusters))?;
+        let limits = [options.iterations_max as u64, options.tolerance.to_bits(), u64::from(observer.is_some())];
+        let epoch = self.agreed(Epoch::new(self, clusters, plan(start, &limits)), |epoch| vec![&*epoch.graph])?;
         let mut inertia = None;
         let mut iterations = 0;
         while iterations < options.iterations_max {
@@ -84,7 +86,7 @@ impl<T: Real + Element + Default> Observations<T> {
     pub fn assign(&self, centres: &[T]) -> Result<Model<T>> {
         let clusters = self.clusters_of(centres)?;
         let centred = self.centred(centres);
-        let epoch = self.agreed(Epoch::new(self, clusters))?;
+        let epoch = self.agreed(Epoch::new(self, clusters, plan(centres, &[])), |epoch| vec![&*epoch.graph])?;
         let sums = epoch.run(self, &centred)?;
         let counts = epoch.counts();
         Ok(self.model(epoch, &centred, sums.inertia, 0, &counts))
@@ -155,12 +157,14 @@ struct Shared<T> {
 }
 
 impl<T: Real + Element + Default> Epoch<T> {
-    fn new(observations: &Observations<T>, clusters: usize) -> Result<Epoch<T>> {
+    fn new(observations: &Observations<T>, clusters: usize, plan: Fingerprint) -> Result<Epoch<T>> {
         let world = observations.world();
         let (rank, columns) = (world.rank(), observations.columns());
         let layout = Layout::new(clusters, observations.fixed());
         let centres = world.memory().block(clusters * columns * size_of::<T>())?;
         let mut graph = world.graph("kmeans");
+        let what = format!("{clusters} clusters of {} {:?}", T::DTYPE, [observations.rows(), columns]);
+        graph.describe(&what, plan);
         let given = graph.bind(rank, centres.bytes(), Some(Arc::clone(&centres)));
         let packed = graph.block(rank, Centres::<T>::memory_len(clusters, columns) * size_of::<T>())?;
         graph.task("pack", rank, 0, &[Read(given), Write(packed)], || {
@@ -193,7 +197,8 @@ impl<T: Real + Element + Default> Epoch<T> {
 
     fn run(&self, observations: &Observations<T>, centres: &[T]) -> Result<Sums> {
         self.centres.write().of_mut::<T>().copy_from_slice(centres);
-        observations.world().run(&self.graph)?;
+        // The course of the iterations follows from `plan` and from sums that all ranks hold.
+        observations.world().run_again(&self.graph)?;
         let words = self.graph.cell(self.total).read().of::<i64>().to_vec();
         let scale = observations.fixed().inertia(&reach(centres, observations.columns()));
         let inertia = self.layout.inertia_value(&scale, &words);
@@ -259,6 +264,11 @@ impl<T: Real + Element + Default> Shared<T> {
             Ok(())
         })
     }
+}
+
+/// All that decides the course of a fit, the data aside.
+fn plan<T: Element>(start: &[T], limits: &[u64]) -> Fingerprint {
+    limits.iter().fold(Fingerprint::default().bytes(bytemuck::cast_slice(start)), |print, &limit| print.word(limit))
 }
 
 /// The largest absolute value of each column.

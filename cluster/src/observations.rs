@@ -5,6 +5,7 @@
 use crate::error::{Error, Result};
 use girih_arrays::kernel::nearest::{FixedPoint, Real};
 use girih_arrays::{Array, Element, RowDistribution};
+use girih_runtime::graph::Graph;
 use girih_runtime::memory::BlockCell;
 use girih_runtime::world::World;
 use std::ops::Range;
@@ -97,10 +98,13 @@ impl<T: Real + Element> Observations<T> {
         &self.world
     }
 
-    /// What was made on this rank, if all ranks could make theirs: one that lacks the memory must not leave the
-    /// others waiting. Cost: one word.
-    pub(crate) fn agreed<M>(&self, made: Result<M>) -> Result<M> {
-        let told = self.world.agree(made.as_ref().map(|_| ()).map_err(ToString::to_string));
+    /// What was made on this rank, if all ranks could make theirs and will run the same graphs: one that lacks the
+    /// memory must not leave the others waiting. Cost: one agreement, which the graphs' launches then need no more.
+    pub(crate) fn agreed<M>(&self, made: Result<M>, graphs: impl Fn(&M) -> Vec<&Graph>) -> Result<M> {
+        let told = match &made {
+            Ok(made) => self.world.agree_on(Ok(&graphs(made))),
+            Err(error) => self.world.agree_on(Err(error.to_string())),
+        };
         let made = made?;
         told?;
         Ok(made)

@@ -12,6 +12,7 @@ use crate::observations::{Observations, Tile};
 use crate::scratch::Scratches;
 use girih_arrays::Element;
 use girih_arrays::kernel::nearest::{Real, Scale, candidate_potentials, find, lower_closest};
+use girih_runtime::fingerprint::Fingerprint;
 use girih_runtime::graph::Access::{Read, Write};
 use girih_runtime::graph::{Body, Graph, GraphBuilder};
 use girih_runtime::ids::{BlockId, Rank};
@@ -43,7 +44,10 @@ impl<T: Real + Element + Default> Observations<T> {
         if clusters == 1 {
             return Ok(centres);
         }
-        let mut search = self.agreed(Search::new(self, trials))?;
+        // The course of the search follows from these and from what all ranks hold after each graph.
+        let plan = Fingerprint::default().word(first as u64).bytes(bytemuck::cast_slice(draws));
+        let search = Search::new(self, trials, plan);
+        let mut search = self.agreed(search, |search| vec![&*search.lower, &*search.measure])?;
         search.lower(&centres, &[])?;
         let mut best = search.measure(&centres)?;
         for draws in draws.chunks_exact(trials) {
@@ -104,7 +108,7 @@ struct Search<'a, T> {
 }
 
 impl<'a, T: Real + Element + Default> Search<'a, T> {
-    fn new(observations: &'a Observations<T>, trials: usize) -> Result<Search<'a, T>> {
+    fn new(observations: &'a Observations<T>, trials: usize, plan: Fingerprint) -> Result<Search<'a, T>> {
         let world = observations.world();
         let memory = world.memory();
         let closest: Vec<Arc<BlockCell>> = observations
@@ -124,8 +128,8 @@ impl<'a, T: Real + Element + Default> Search<'a, T> {
             parameters: Arc::new(Mutex::new(parameters)),
             scratches: Scratches::new(),
         };
-        let (measure, measured, of_tiles) = parts.measure_graph(world)?;
-        let (lower, lowered) = parts.lower_graph(world)?;
+        let (measure, measured, of_tiles) = parts.measure_graph(world, plan)?;
+        let (lower, lowered) = parts.lower_graph(world, plan)?;
         let parameters = parts.parameters;
         Ok(Search { observations, trials, parameters, measure, measured, of_tiles, lower, lowered })
     }
@@ -137,7 +141,7 @@ impl<'a, T: Real + Element + Default> Search<'a, T> {
             parameters.candidates = centre.to_vec();
             parameters.targets = targets.to_vec();
         });
-        world.run(&self.lower)?;
+        world.run_again(&self.lower)?;
         let words = self.lower.cell(self.lowered).read();
         let words = words.of::<i64>();
         let (rows, largest) = words.split_at(self.trials * row_words::<T>(columns));
@@ -153,7 +157,7 @@ impl<'a, T: Real + Element + Default> Search<'a, T> {
     fn measure(&mut self, candidates: &[T]) -> Result<Best> {
         let world = self.observations.world();
         self.set(|parameters| parameters.candidates = candidates.to_vec());
-        world.run(&self.measure)?;
+        world.run_again(&self.measure)?;
         let scale = self.parameters.lock().unwrap_or_else(PoisonError::into_inner).scale;
         let count = candidates.len() / self.observations.columns();
         let words = self.measure.cell(self.measured).read();
@@ -225,8 +229,9 @@ struct Parts<T> {
 
 impl<T: Real + Element + Default> Parts<T> {
     /// Potentials of the candidates: words of each rank, one rank after another, and of each tile of this rank.
-    fn measure_graph(&self, world: &World) -> Result<(Arc<Graph>, BlockId, Vec<BlockId>)> {
+    fn measure_graph(&self, world: &World, plan: Fingerprint) -> Result<(Arc<Graph>, BlockId, Vec<BlockId>)> {
         let mut graph = world.graph("kmeans++");
+        graph.describe("potentials of candidates", plan);
         let rank = graph.rank();
         let words = 2 * self.trials;
         let blocks = self.bind(&mut graph);
@@ -280,8 +285,9 @@ impl<T: Real + Element + Default> Parts<T> {
     }
 
     /// The rows that draws hit, then each rank's largest closest distance.
-    fn lower_graph(&self, world: &World) -> Result<(Arc<Graph>, BlockId)> {
+    fn lower_graph(&self, world: &World, plan: Fingerprint) -> Result<(Arc<Graph>, BlockId)> {
         let mut graph = world.graph("kmeans++");
+        graph.describe("closest distances", plan);
         let rank = graph.rank();
         let blocks = self.bind(&mut graph);
         let mut largest = Vec::new();

@@ -43,6 +43,15 @@ pub enum Error {
         /// That rank's error, with its traceback where there is one.
         message: String,
     },
+    /// Replicated by the agreement before a step: the ranks are about to do different things. Nothing was sent.
+    Divergence {
+        /// The lowest rank whose step is another than this rank's.
+        rank: Rank,
+        /// What this rank is about to do, and where its program says so.
+        here: String,
+        /// What that rank is about to do, and where.
+        there: String,
+    },
     /// Local: a block would exceed the memory budget.
     Memory {
         /// Bytes that were asked for.
@@ -62,6 +71,9 @@ impl fmt::Display for Error {
             Error::Transport { rank, call, peer: None, message } => write!(f, "{rank}: {call}: {message}"),
             Error::Task { rank, task, message } => write!(f, "{rank}: task {task}: {message}"),
             Error::Remote { rank, message } => write!(f, "{rank} failed: {message}"),
+            Error::Divergence { rank, here, there } => {
+                write!(f, "the ranks diverge: this rank is at `{here}`, but {rank} is at `{there}`")
+            }
             Error::Memory { bytes, bytes_left } => {
                 write!(
                     f,

@@ -31,7 +31,9 @@
 
 pub mod comm;
 pub mod config;
+mod control;
 pub mod error;
+pub mod fingerprint;
 pub mod graph;
 pub mod ids;
 pub mod local;

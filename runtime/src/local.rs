@@ -2,7 +2,7 @@
 
 use crate::comm::{Transport, in_process};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::topology::allowed_units;
 use crate::world::{Node, World};
 use std::thread;
@@ -12,7 +12,7 @@ use std::thread;
 /// `seed` fixes the order in which messages are delivered; 0 delivers at once.
 ///
 /// # Errors
-/// What the start of a world returns.
+/// What the start or the end of a world returns: `Error::Divergence` if ranks ended while others did not.
 ///
 /// # Panics
 /// If `program` panics on a rank.
@@ -24,7 +24,7 @@ pub fn run<T: Send>(ranks: usize, threads: usize, seed: u64, program: impl Fn(&W
 /// As [`run`], with all options given.
 ///
 /// # Errors
-/// What the start of a world returns.
+/// What the start or the end of a world returns: `Error::Divergence` if ranks ended while others did not.
 ///
 /// # Panics
 /// If `program` panics on a rank.
@@ -47,7 +47,11 @@ pub fn run_with<T: Send>(
                 let masks = vec![units.clone(); transport.size()];
                 let node = Node { host: "in-process".to_string(), local_rank, masks, mpi: None };
                 let world = World::connected(config, Box::new(transport), node)?;
-                Ok(program(&world))
+                let ending = Ending(&world);
+                let result = program(&world);
+                std::mem::forget(ending);
+                end(&world)?;
+                Ok(result)
             })
         };
         let threads: Vec<_> = in_process::connect(ranks, seed).into_iter().map(start).collect();
@@ -56,4 +60,23 @@ pub fn run_with<T: Send>(
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     })
+}
+
+/// Waits for the end of all ranks; whatever others still do meanwhile fails on them, and its error is returned here.
+fn end(world: &World) -> Result<()> {
+    let ended = world.shut_down();
+    if matches!(ended, Err(Error::Divergence { .. })) {
+        // This rank's own error is the first.
+        let _ = end(world);
+    }
+    ended
+}
+
+/// Ends the other ranks' waits if a program panics.
+struct Ending<'a>(&'a World);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.abort(1);
+    }
 }

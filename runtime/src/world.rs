@@ -1,24 +1,23 @@
 //! A rank's runtime: its pool, its comm thread and its memory, and what all ranks do together.
 //!
-//! Invariant: all ranks run the same graphs and control collectives in the same order; the lock on `order`
-//! makes this order one of whole epochs on each rank.
+//! Invariant: all ranks take the same steps, graphs and collectives outside of them, in the same order; a turn of
+//! `control` makes this order one of whole steps on each rank, and an agreement finds ranks that do not keep to it.
 
-use crate::comm::{
-    CollectiveRequest, CommThread, Completion, MpiTransport, Post, Reduction, Request, Traffic, Transport,
-};
+use crate::comm::{CollectiveRequest, CommThread, MpiTransport, Traffic, Transport};
 use crate::config::{Config, variable};
+use crate::control::{Agreed, Control, Step, Turn, text_of};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphBuilder};
 use crate::ids::Rank;
-use crate::memory::{BlockCell, Memory};
+use crate::memory::Memory;
 use crate::mpi::Launcher;
 use crate::pool::Pool;
-use crate::schedule::{Latch, Outcome, Run};
+use crate::schedule::{Outcome, Run};
 use crate::topology::{CommSeat, CpuSet, Demand, Machine, Placement, allowed_units, divide, domain_of_tile, quota};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Where this rank runs, as its transport knows it.
 #[derive(Clone, Debug)]
@@ -52,16 +51,8 @@ struct Inner {
     node: Node,
     memory: Arc<Memory>,
     pool: Arc<Pool>,
-    comm: RwLock<Option<Arc<CommThread>>>,
-    order: Mutex<Order>,
+    control: Control,
     interrupted: RwLock<Box<dyn Fn() -> bool + Send + Sync>>,
-}
-
-struct Order {
-    /// Collectives begun so far, in graphs and outside.
-    collectives: u64,
-    /// A failure of this rank that the others have not heard of.
-    unheard: Option<Error>,
 }
 
 impl World {
@@ -142,22 +133,10 @@ impl World {
             comm.take_seat(placement.comm.clone(), placement.comm_seat != CommSeat::Shared);
         }
         let memory = Memory::new(config.budget(node.masks.len()));
-        let order = Mutex::new(Order { collectives: 0, unheard: None });
+        let control = Control::new(rank, size, Arc::clone(&memory), comm);
         let interrupted: Box<dyn Fn() -> bool + Send + Sync> = Box::new(|| false);
-        let (comm, interrupted) = (RwLock::new(comm), RwLock::new(interrupted));
-        Ok(World(Arc::new(Inner {
-            rank,
-            size,
-            config,
-            machine,
-            placement,
-            node,
-            memory,
-            pool,
-            comm,
-            order,
-            interrupted,
-        })))
+        let interrupted = RwLock::new(interrupted);
+        Ok(World(Arc::new(Inner { rank, size, config, machine, placement, node, memory, pool, control, interrupted })))
     }
 
     /// This rank.
@@ -217,27 +196,73 @@ impl World {
 
     /// Runs a graph once and waits for its end. All ranks run the same graphs in the same order.
     ///
+    /// Cost: a graph with messages begins with an all-reduce of five words, by which all ranks know that they run it.
+    ///
     /// # Errors
+    /// Replicated: `Error::Divergence` if another rank does something else; nothing was launched.
     /// Local: `Error::Task` and `Error::Transport` on the rank that failed, `Error::Remote` on all others; if
-    /// the graph sends nothing, the others hear of it in the next graph that does.
+    /// the graph sends nothing, the others hear of it in the next step that all ranks take together.
     pub fn run(&self, graph: &Arc<Graph>) -> Result<()> {
-        let mut order = self.order();
-        let comm = self.comm()?;
-        let first_collective = order.collectives;
-        order.collectives += graph.collectives();
-        let earlier = if graph.agreement().is_some() { order.unheard.take() } else { None };
-        let run = Run::start(graph, self.0.rank, &self.0.pool, comm.as_ref(), first_collective, earlier);
-        let outcome = {
-            let interrupted = self.0.interrupted.read().unwrap_or_else(PoisonError::into_inner);
-            run.wait(&**interrupted)
-        };
-        self.settle(&mut order, outcome, graph.agreement().is_some())
+        let mut turn = self.0.control.turn()?;
+        if graph.agreement().is_some() {
+            turn.agree(step_of(graph))?;
+            graph.note_agreed();
+        }
+        self.launch(&mut turn, graph)
     }
 
-    /// Lets the next graph with messages fail on all ranks: for a failure of this rank outside of any graph.
+    /// As [`World::run`] the first time, and without the agreement from then on.
+    ///
+    /// For loops whose course follows from what all ranks know: the graph's own results, and whatever went into its
+    /// description. Cost: from the second time on, the graph's messages alone.
+    ///
+    /// # Errors
+    /// As [`World::run`]; but ranks that diverge within such a loop are not told so.
+    pub fn run_again(&self, graph: &Arc<Graph>) -> Result<()> {
+        if !graph.was_agreed() {
+            return self.run(graph);
+        }
+        let mut turn = self.0.control.turn()?;
+        turn.order.since = turn.order.since.word(graph.fingerprint().value());
+        self.launch(&mut turn, graph)
+    }
+
+    /// Agrees that all ranks have recorded these graphs, which [`World::run_again`] then runs without asking.
+    ///
+    /// # Errors
+    /// Replicated: `Error::Divergence`; `Error::Remote` with the lowest rank that failed and its text.
+    pub fn agree_on(&self, recorded: Result<&[&Graph], String>) -> Result<()> {
+        let mut turn = self.0.control.turn()?;
+        let graphs = recorded.as_ref().copied().unwrap_or_default();
+        let step = Step::new(graphs.first().map_or("graphs", |graph| graph.description()));
+        let fingerprint = graphs.iter().fold(step.fingerprint, |print, graph| print.word(graph.fingerprint().value()));
+        turn.agree(Step { fingerprint, failure: recorded.err(), ..step })?;
+        graphs.iter().for_each(|graph| graph.note_agreed());
+        Ok(())
+    }
+
+    /// Runs a graph that some rank may have failed to record.
+    ///
+    /// # Errors
+    /// As [`World::run`]. This rank's own error; on the others `Error::Remote` with it. Nothing was launched then.
+    pub fn run_recorded<E: From<Error> + fmt::Display>(&self, recorded: Result<Graph, E>) -> Result<Arc<Graph>, E> {
+        let mut turn = self.0.control.turn()?;
+        let agreed = match &recorded {
+            _ if self.0.size == 1 => Ok(()),
+            Ok(graph) => turn.agree(step_of(graph)).map(drop),
+            Err(error) => turn.agree(Step { failure: Some(error.to_string()), ..Step::new("a graph") }).map(drop),
+        };
+        let graph = Arc::new(recorded?);
+        agreed?;
+        graph.note_agreed();
+        self.launch(&mut turn, &graph)?;
+        Ok(graph)
+    }
+
+    /// Lets the next step that all ranks take together fail on all of them: for a failure of this rank alone.
     pub fn fail_next(&self, message: String) {
         let error = Error::Task { rank: self.0.rank, task: "caller".to_string(), message };
-        self.order().unheard.get_or_insert(error);
+        self.0.control.order().unheard.get_or_insert(error);
     }
 
     /// Sets what is asked now and then while a graph runs; a true answer makes it fail.
@@ -245,191 +270,143 @@ impl World {
         *self.0.interrupted.write().unwrap_or_else(PoisonError::into_inner) = Box::new(interrupted);
     }
 
+    /// Sets what tells where the user's program is, as `file:line`; it becomes part of each agreement.
+    pub fn locate_with(&self, site: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        self.0.control.locate_with(site);
+    }
+
     /// Waits until all ranks have come here.
     ///
     /// # Errors
-    /// Local: `Error::Transport`.
+    /// Replicated: `Error::Divergence`. Local: `Error::Transport`.
     pub fn barrier(&self) -> Result<()> {
-        let mut order = self.order();
-        self.control(&mut order, "barrier", CollectiveRequest::Barrier)
+        // Nobody knows the words of all ranks before all have come.
+        self.0.control.turn()?.agree(Step { operation: "barrier", ..Step::new("barrier") }).map(drop)
     }
 
     /// The root's bytes, on all ranks.
     ///
     /// # Errors
-    /// Local: `Error::Transport`, `Error::Memory`.
+    /// Replicated: `Error::Divergence`. Local: `Error::Transport`, `Error::Memory`.
     pub fn broadcast_bytes(&self, root: Rank, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let here = self.0.rank == root;
+        let mut turn = self.0.control.turn()?;
+        let what = format!("broadcast from {root}");
+        let length = turn.agree(Step { word: if here { bytes.len() as i64 } else { 0 }, ..Step::new(&what) })?.most;
         if self.0.size == 1 {
             return Ok(bytes);
         }
-        let mut order = self.order();
-        let length = self.cell(&(bytes.len() as i64).to_ne_bytes())?;
-        self.control(&mut order, "control", CollectiveRequest::Broadcast(root, Arc::clone(&length)))?;
-        let length = length.read().of::<i64>()[0] as usize;
-        let data = if self.0.rank == root { self.cell(&bytes)? } else { self.0.memory.block(length)? };
-        self.control(&mut order, "control", CollectiveRequest::Broadcast(root, Arc::clone(&data)))?;
+        let data = if here { turn.cell(&bytes)? } else { self.0.memory.block(length as usize)? };
+        turn.collective("control", CollectiveRequest::Broadcast(root, Arc::clone(&data)))?;
         Ok(data.read().to_vec())
     }
 
     /// Every rank's bytes, on all ranks, in the order of ranks.
     ///
     /// # Errors
-    /// Local: `Error::Transport`, `Error::Memory`.
+    /// Replicated: `Error::Divergence`. Local: `Error::Transport`, `Error::Memory`.
     pub fn all_gather_bytes(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>> {
-        self.gather(&mut self.order(), bytes)
+        let mut turn = self.0.control.turn()?;
+        let Agreed { most, least } = turn.agree(Step { word: bytes.len() as i64, ..Step::new("gather of bytes") })?;
+        match self.0.size {
+            1 => Ok(vec![bytes]),
+            ranks if most == 0 => Ok(vec![bytes; ranks]),
+            ranks if most == least => turn.gather(&bytes, vec![most as usize; ranks]),
+            _ => turn.exchange(&bytes),
+        }
     }
 
     /// This rank's value if all ranks succeeded; else the lowest failed rank with its text, on all ranks.
     ///
-    /// Cost: one word; after a failure the texts too.
+    /// Cost: five words; after a failure the texts too.
     ///
     /// # Errors
-    /// Replicated: `Error::Remote` with the rank and its text, on the failed rank too.
+    /// Replicated: `Error::Remote` with the rank and its text, on the failed rank too; `Error::Divergence`.
     pub fn agree<T>(&self, outcome: Result<T, String>) -> Result<T> {
-        let mut order = self.order();
-        if self.most(&mut order, i64::from(outcome.is_err()))? == 0 {
-            return Ok(outcome.unwrap_or_else(|_| unreachable!("a failed rank says so")));
-        }
-        let text = outcome.as_ref().err().map_or(Vec::new(), |text| format!("!{text}").into_bytes());
-        let texts = self.gather(&mut order, text)?;
-        match (texts.iter().position(|text| !text.is_empty()), outcome) {
-            (None, Ok(value)) => Ok(value),
-            (Some(rank), _) => {
-                let message = String::from_utf8_lossy(&texts[rank][1..]).into_owned();
-                Err(Error::Remote { rank: Rank::from(rank), message })
-            }
-            (None, Err(_)) => unreachable!("a failed rank sends a text"),
-        }
+        let (value, failure) = match outcome {
+            Ok(value) => (Some(value), None),
+            Err(text) => (None, Some(text)),
+        };
+        self.0.control.turn()?.agree(Step { failure, ..Step::new("agreement") })?;
+        Ok(value.expect("a failed rank does not agree"))
     }
 
     /// The greatest of the ranks' words, on all ranks.
     ///
     /// # Errors
-    /// Local: `Error::Transport`.
+    /// Replicated: `Error::Divergence`. Local: `Error::Transport`.
     pub fn max(&self, word: i64) -> Result<i64> {
-        self.most(&mut self.order(), word)
+        Ok(self.0.control.turn()?.agree(Step { word, ..Step::new("maximum of a word") })?.most)
     }
 
     /// Bytes and messages this rank gave to its transport since the start or the last reset, by operation.
     pub fn traffic(&self, reset: bool) -> BTreeMap<&'static str, Traffic> {
-        self.comm().ok().flatten().map_or_else(BTreeMap::new, |comm| comm.traffic(reset))
+        self.0.control.comm().ok().flatten().map_or_else(BTreeMap::new, |comm| comm.traffic(reset))
     }
 
     /// Ends the whole job with this status, as well as the transport can; may return.
     pub fn abort(&self, status: i32) {
-        if let Ok(Some(comm)) = self.comm() {
+        if let Ok(Some(comm)) = self.0.control.comm() {
             comm.abort(status);
         }
     }
 
-    /// Ends the comm thread, and MPI if it was started here. Graphs cannot run afterwards if there are other ranks.
-    pub fn shut_down(&self) {
-        let comm = self.0.comm.write().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(comm) = comm {
+    /// Ends the comm thread, and MPI if it was started here, when all ranks have come to this end.
+    /// Graphs cannot run afterwards if there are other ranks.
+    ///
+    /// # Errors
+    /// Replicated: `Error::Divergence` if another rank does something else; this rank then stays in the world, for
+    /// [`World::abort`].
+    pub fn shut_down(&self) -> Result<()> {
+        if self.0.size > 1
+            && let Ok(mut turn) = self.0.control.turn()
+        {
+            // Whoever has come to the end has dealt with its failures.
+            turn.order.unheard = None;
+            match turn.agree(Step::new("the end of the program")) {
+                // Without a transport nobody can be met.
+                Ok(_) | Err(Error::Transport { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(comm) = self.0.control.take_comm() {
             comm.stop();
         }
+        Ok(())
     }
 
-    fn order(&self) -> MutexGuard<'_, Order> {
-        self.0.order.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn comm(&self) -> Result<Option<Arc<CommThread>>> {
-        let comm = self.0.comm.read().unwrap_or_else(PoisonError::into_inner).clone();
-        if comm.is_none() && self.0.size > 1 {
-            return Err(Error::Launch("the world was shut down".to_string()));
-        }
-        Ok(comm)
-    }
-
-    /// Turns the end of an epoch into a result; after a failure all ranks exchange what happened.
-    fn settle(&self, order: &mut Order, outcome: Outcome, agreed: bool) -> Result<()> {
-        let Outcome { failure, failed_anywhere } = outcome;
+    /// Runs what all ranks have agreed to run.
+    fn launch(&self, turn: &mut Turn<'_>, graph: &Arc<Graph>) -> Result<()> {
+        let first_collective = turn.order.collectives;
+        turn.order.collectives += graph.collectives();
+        let agreed = graph.agreement().is_some();
+        let earlier = if agreed { turn.order.unheard.take() } else { None };
+        let run = Run::start(graph, self.0.rank, &self.0.pool, turn.comm.as_ref(), first_collective, earlier);
+        let Outcome { failure, failed_anywhere } = {
+            let interrupted = self.0.interrupted.read().unwrap_or_else(PoisonError::into_inner);
+            run.wait(&**interrupted)
+        };
         if !failed_anywhere {
             return Ok(());
         }
         if !agreed || matches!(failure, Some(Error::Transport { .. })) {
             let error = failure.expect("a failure nobody else knows is this rank's");
             if self.0.size > 1 {
-                order.unheard = Some(error.clone());
+                turn.order.unheard = Some(error.clone());
             }
             return Err(error);
         }
-        let text = failure.as_ref().map_or(String::new(), |error| match error {
-            Error::Task { task, message, .. } if task == "caller" => message.clone(),
-            error => error.to_string(),
-        });
-        let texts = self.gather(order, text.into_bytes())?;
+        let texts = turn.exchange(failure.as_ref().map_or(String::new(), text_of).as_bytes())?;
         if let Some(error) = failure {
             return Err(error);
         }
         let rank = texts.iter().position(|text| !text.is_empty()).expect("the rank that failed sends its text");
         Err(Error::Remote { rank: Rank::from(rank), message: String::from_utf8_lossy(&texts[rank]).into_owned() })
     }
-
-    fn gather(&self, order: &mut Order, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>> {
-        if self.0.size == 1 {
-            return Ok(vec![bytes]);
-        }
-        let word = size_of::<i64>();
-        let length = self.cell(&(bytes.len() as i64).to_ne_bytes())?;
-        let lengths = self.0.memory.block(word * self.0.size)?;
-        let kind = CollectiveRequest::AllGather(length, Arc::clone(&lengths), vec![word; self.0.size]);
-        self.control(order, "control", kind)?;
-        let lengths: Vec<usize> = lengths.read().of::<i64>().iter().map(|&length| length as usize).collect();
-        let (part, whole) = (self.cell(&bytes)?, self.0.memory.block(lengths.iter().sum())?);
-        let kind = CollectiveRequest::AllGather(part, Arc::clone(&whole), lengths.clone());
-        self.control(order, "control", kind)?;
-        let whole = whole.read();
-        let mut rest = &whole[..];
-        let parts = lengths.iter().map(|&length| {
-            let (part, behind) = rest.split_at(length);
-            rest = behind;
-            part.to_vec()
-        });
-        Ok(parts.collect())
-    }
-
-    fn most(&self, order: &mut Order, word: i64) -> Result<i64> {
-        if self.0.size == 1 {
-            return Ok(word);
-        }
-        let cell = self.cell(&word.to_ne_bytes())?;
-        self.control(order, "control", CollectiveRequest::AllReduce(Reduction::MaxI64, Arc::clone(&cell)))?;
-        let most = cell.read().of::<i64>()[0];
-        Ok(most)
-    }
-
-    fn cell(&self, bytes: &[u8]) -> Result<Arc<BlockCell>> {
-        let cell = self.0.memory.block(bytes.len())?;
-        cell.write().copy_from_slice(bytes);
-        Ok(cell)
-    }
-
-    /// A collective outside of any graph.
-    fn control(&self, order: &mut Order, operation: &'static str, kind: CollectiveRequest) -> Result<()> {
-        let Some(comm) = self.comm()? else { return Ok(()) };
-        let sequence = order.collectives;
-        order.collectives += 1;
-        let waiter = Arc::new(Waiter::default());
-        let completion = Arc::clone(&waiter) as Arc<dyn Completion>;
-        comm.post(Post { operation, request: Request::Collective { sequence, kind }, completion, index: 0 });
-        while !waiter.ended.wait_a_while() {}
-        waiter.outcome.lock().unwrap_or_else(PoisonError::into_inner).take().expect("set before the latch opens")
-    }
 }
 
-#[derive(Default)]
-struct Waiter {
-    ended: Latch,
-    outcome: Mutex<Option<Result<()>>>,
-}
-
-impl Completion for Waiter {
-    fn completed(self: Arc<Self>, _index: u32, outcome: Result<()>) {
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-        self.ended.open();
-    }
+fn step_of(graph: &Graph) -> Step<'_> {
+    Step { fingerprint: graph.fingerprint(), ..Step::new(graph.description()) }
 }
 
 fn host_name() -> String {

@@ -34,9 +34,10 @@ class RankError(RuntimeError):
 
 
 class DivergenceError(RuntimeError):
-    """The ranks no longer run the same program: their operations, shapes or dtypes differ.
+    """The ranks no longer run the same program: their operations, shapes or dtypes differ, or the lines that call them.
 
-    Raised on every rank; the text names the two calls that should have been one.
+    Raised on every rank, before anything is sent; the text names the two calls that should have been one. An operation
+    that talks to other ranks belongs outside of `if gr.rank() == 0`. The world stays usable.
 
     >>> import girih as gr
     >>> issubclass(gr.DivergenceError, RuntimeError)

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from girih import _native
-from girih.errors import RankError
+from girih.errors import DivergenceError, RankError
 from girih.launched import rank_and_size
 
 # Time for the rank that failed first to print its traceback and end the job.
@@ -68,6 +68,7 @@ def leave_together() -> None:
     """Ends this rank's part in the world; every rank calls it, whatever its exit status will be.
 
     For errors on which all ranks have agreed: no rank waits any more, so none needs to be ended by force.
+    Raises `DivergenceError` if another rank is in the middle of something else.
     """
     global _left
     if not _left:
@@ -110,7 +111,11 @@ def _leave() -> None:
         return  # a forked child is no rank
     if _left or not _exit_status:
         # Before mpi4py's own end of MPI: that one runs after all functions of `atexit`.
-        leave_together()
+        try:
+            leave_together()
+        except (DivergenceError, RankError) as error:
+            _report(sys.__excepthook__, type(error), error, None)
+            end_job(1)
     elif rank_and_size()[1] > 1:
         rank, size = rank_and_size()
         print(_headline(rank, size, f"left with status {_exit_status}"), file=sys.stderr, flush=True)

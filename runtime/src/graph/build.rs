@@ -4,6 +4,7 @@ use super::Graph;
 use super::node::{Access, Body, Node, Operation};
 use crate::comm::Reduction;
 use crate::error::Result;
+use crate::fingerprint::Fingerprint;
 use crate::ids::{BlockId, NodeId, Rank, Tag};
 use crate::memory::{BlockCell, Memory};
 use std::collections::HashMap;
@@ -26,6 +27,8 @@ pub struct GraphBuilder {
     collectives: u64,
     agreement: Option<NodeId>,
     communicates: bool,
+    description: String,
+    fingerprint: Fingerprint,
 }
 
 struct BlockRecord {
@@ -61,6 +64,8 @@ impl GraphBuilder {
             collectives: 0,
             agreement: None,
             communicates: false,
+            description: name.to_string(),
+            fingerprint: Fingerprint::of(name),
         }
     }
 
@@ -72,6 +77,12 @@ impl GraphBuilder {
     /// The number of ranks.
     pub fn size(&self) -> usize {
         self.size
+    }
+
+    /// Says what the graph is for, in words for errors and in full; ranks that differ in either diverge.
+    pub fn describe(&mut self, what: &str, detail: Fingerprint) {
+        self.description = format!("{}: {what}", self.name);
+        self.fingerprint = self.fingerprint.bytes(what.as_bytes()).word(detail.value());
     }
 
     /// A new block with storage on its home rank; its contents are unspecified until a task writes them.
@@ -133,7 +144,7 @@ impl GraphBuilder {
 
     /// Combines one block of each rank, in the order of ranks, in place.
     pub fn all_reduce(&mut self, reduction: Reduction, blocks: &[BlockId]) {
-        let Some((cell, order)) = self.collective(blocks) else { return };
+        let Some((cell, order)) = self.collective("all-reduce", reduction as u64, blocks) else { return };
         self.add(Operation::AllReduce { order, reduction, cell }, &[Access::Write(blocks[self.rank.index()])]);
     }
 
@@ -142,9 +153,9 @@ impl GraphBuilder {
     /// The word is the runtime's; whatever tasks leave there is lost. It saves the message with which a
     /// graph otherwise ends: that all ranks agree whether all succeeded.
     pub fn all_reduce_and_agree(&mut self, blocks: &[BlockId]) {
-        let Some((cell, order)) = self.collective(blocks) else { return };
-        let sinks = self.sinks();
         let reduction = Reduction::SumI64;
+        let Some((cell, order)) = self.collective("all-reduce", reduction as u64, blocks) else { return };
+        let sinks = self.sinks();
         let node =
             self.add(Operation::AllReduce { order, reduction, cell }, &[Access::Write(blocks[self.rank.index()])]);
         for sink in sinks {
@@ -171,14 +182,15 @@ impl GraphBuilder {
             self.task("copy", self.rank, 0, &accesses, || copy).expect("no copy of another rank's block is made");
             return;
         }
-        let Some((whole_cell, order)) = self.collective(wholes) else { return };
+        self.fingerprint = bytes.iter().fold(self.fingerprint, |print, &bytes| print.word(bytes as u64));
+        let Some((whole_cell, order)) = self.collective("all-gather", 0, wholes) else { return };
         let part = Arc::clone(&self.copy(part).cell);
         self.add(Operation::AllGather { order, part, whole: whole_cell, bytes }, &accesses);
     }
 
     /// Brings the root's block to the blocks of all ranks; all are equally long.
     pub fn broadcast(&mut self, root: Rank, blocks: &[BlockId]) {
-        let Some((cell, order)) = self.collective(blocks) else { return };
+        let Some((cell, order)) = self.collective("broadcast", u64::from(root.0), blocks) else { return };
         self.add(Operation::Broadcast { order, root, cell }, &[Access::Write(blocks[self.rank.index()])]);
     }
 
@@ -214,6 +226,9 @@ impl GraphBuilder {
             cells: self.blocks.into_iter().map(|block| block.here.map(|here| here.cell)).collect(),
             collectives: self.collectives,
             agreement: self.agreement,
+            description: self.description,
+            fingerprint: self.fingerprint,
+            agreed: AtomicBool::new(false),
         })
     }
 
@@ -229,6 +244,8 @@ impl GraphBuilder {
         // Tags wrap where the smallest bound of any MPI lies; a pair of ranks keeps the order of equal tags.
         let tag = Tag(self.tags % 32_767);
         self.tags = self.tags.wrapping_add(1);
+        let message = (u64::from(home.0) << 32) | u64::from(rank.0);
+        self.fingerprint = self.fingerprint.word(message).word(bytes as u64);
         self.communicates = true;
         self.agreement = None;
         if home == self.rank {
@@ -247,13 +264,15 @@ impl GraphBuilder {
 
     /// Counts a collective that writes `blocks`; this rank's storage and the collective's place in the order.
     /// `None` where one rank is all there is.
-    fn collective(&mut self, blocks: &[BlockId]) -> Option<(Arc<BlockCell>, u64)> {
+    fn collective(&mut self, kind: &str, detail: u64, blocks: &[BlockId]) -> Option<(Arc<BlockCell>, u64)> {
         assert_eq!(blocks.len(), self.size, "a collective takes one block of each rank");
         for (rank, block) in blocks.iter().enumerate() {
             let record = &mut self.blocks[block.index()];
             assert_eq!(record.home.index(), rank, "block {rank} of a collective lives on another rank");
             record.sent_to.clear();
         }
+        let bytes = self.blocks[blocks[0].index()].bytes as u64;
+        self.fingerprint = self.fingerprint.bytes(kind.as_bytes()).word(detail).word(bytes);
         if self.size == 1 {
             return None;
         }

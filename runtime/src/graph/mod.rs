@@ -13,12 +13,13 @@ mod node;
 pub use build::GraphBuilder;
 pub use node::{Access, Body, Context, Node, Operation};
 
+use crate::fingerprint::Fingerprint;
 use crate::ids::{BlockId, NodeId};
 use crate::memory::BlockCell;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool,
-    Ordering::{Acquire, Release},
+    Ordering::{Acquire, Relaxed, Release},
 };
 
 /// A checked plan of one rank's part, which can be run any number of times.
@@ -34,6 +35,9 @@ pub struct Graph {
     /// Nodes without successors.
     sinks: u32,
     running: AtomicBool,
+    description: String,
+    fingerprint: Fingerprint,
+    agreed: AtomicBool,
 }
 
 impl Graph {
@@ -88,5 +92,24 @@ impl Graph {
     /// The collective whose last word tells whether all ranks succeeded; none if the graph sends nothing.
     pub fn agreement(&self) -> Option<NodeId> {
         self.agreement
+    }
+
+    /// What errors call this graph.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Stands for the description and for all messages between ranks; equal on all ranks that recorded the same.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// Whether all ranks have agreed to run this graph before.
+    pub(crate) fn was_agreed(&self) -> bool {
+        self.agreed.load(Relaxed) // Relaxed: set and read in turns of one lock
+    }
+
+    pub(crate) fn note_agreed(&self) {
+        self.agreed.store(true, Relaxed); // Relaxed: as in `was_agreed`
     }
 }

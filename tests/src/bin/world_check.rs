@@ -28,7 +28,9 @@ fn main() -> ExitCode {
         return code;
     }
     let line = format!("ok {} of {}", world.rank(), world.size());
-    world.shut_down();
+    if let Err(error) = world.shut_down() {
+        return refuse(&error.to_string());
+    }
     say(&line);
     ExitCode::SUCCESS
 }

@@ -1,0 +1,249 @@
+//! What ranks do together outside of graphs, and how they make sure that they are about to do the same.
+//!
+//! Invariant 1: every step begins with an agreement: one all-reduce of five words, of the same shape whatever a rank
+//! is about to do, so that ranks which diverge still meet in it, before any of them posts anything else.
+//! Invariant 2: what follows an agreement is chosen from its words alone, so alike on all ranks; after one that failed
+//! all ranks exchange texts and are in step again.
+//! A graph whose launches follow from what all ranks know is agreed on once; its further launches are counted in the
+//! next agreement. Never here: what a graph does.
+
+use crate::comm::{CollectiveRequest, CommThread, Completion, Post, Reduction, Request};
+use crate::error::{Error, Result};
+use crate::fingerprint::Fingerprint;
+use crate::ids::Rank;
+use crate::memory::{BlockCell, Memory};
+use crate::schedule::Latch;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// Tells where the user's program called what is about to be done, as `file:line`.
+type Site = dyn Fn() -> Option<String> + Send + Sync;
+
+/// What one rank needs to meet the others.
+pub(crate) struct Control {
+    rank: Rank,
+    size: usize,
+    memory: Arc<Memory>,
+    comm: RwLock<Option<Arc<CommThread>>>,
+    order: Mutex<Order>,
+    site: RwLock<Box<Site>>,
+}
+
+/// How far this rank has come; equal on all ranks that are in step.
+pub(crate) struct Order {
+    /// Collectives begun so far, in graphs and outside.
+    pub(crate) collectives: u64,
+    /// A failure of this rank that the others have not heard of.
+    pub(crate) unheard: Option<Error>,
+    /// What was launched since the last agreement.
+    pub(crate) since: Fingerprint,
+}
+
+/// What a rank is about to do.
+pub(crate) struct Step<'a> {
+    /// What counters of traffic call the agreement.
+    pub(crate) operation: &'static str,
+    /// What errors call the step.
+    pub(crate) what: &'a str,
+    /// Whatever must be the same on all ranks.
+    pub(crate) fingerprint: Fingerprint,
+    /// A word of this rank, for the greatest and the least of all.
+    pub(crate) word: i64,
+    /// Why this rank cannot do it.
+    pub(crate) failure: Option<String>,
+}
+
+impl<'a> Step<'a> {
+    /// A step that `what` describes.
+    pub(crate) fn new(what: &'a str) -> Step<'a> {
+        Step { operation: "control", what, fingerprint: Fingerprint::of(what), word: 0, failure: None }
+    }
+}
+
+/// The words of all ranks.
+pub(crate) struct Agreed {
+    pub(crate) most: i64,
+    pub(crate) least: i64,
+}
+
+/// One rank's turn to do something with the others: nothing else of this rank comes between.
+pub(crate) struct Turn<'a> {
+    control: &'a Control,
+    pub(crate) comm: Option<Arc<CommThread>>,
+    pub(crate) order: MutexGuard<'a, Order>,
+}
+
+impl Control {
+    pub(crate) fn new(rank: Rank, size: usize, memory: Arc<Memory>, comm: Option<Arc<CommThread>>) -> Control {
+        let order = Mutex::new(Order { collectives: 0, unheard: None, since: Fingerprint::default() });
+        let site: Box<Site> = Box::new(|| None);
+        Control { rank, size, memory, comm: RwLock::new(comm), order, site: RwLock::new(site) }
+    }
+
+    /// Sets what tells where the program is.
+    pub(crate) fn locate_with(&self, site: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        *self.site.write().unwrap_or_else(PoisonError::into_inner) = Box::new(site);
+    }
+
+    pub(crate) fn comm(&self) -> Result<Option<Arc<CommThread>>> {
+        let comm = self.comm.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if comm.is_none() && self.size > 1 {
+            return Err(Error::Launch("the world was shut down".to_string()));
+        }
+        Ok(comm)
+    }
+
+    /// Takes the comm thread away, for its end.
+    pub(crate) fn take_comm(&self) -> Option<Arc<CommThread>> {
+        self.comm.write().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn order(&self) -> MutexGuard<'_, Order> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn turn(&self) -> Result<Turn<'_>> {
+        let order = self.order();
+        Ok(Turn { control: self, comm: self.comm()?, order })
+    }
+}
+
+impl Turn<'_> {
+    /// Makes sure that all ranks are about to do this, and that none of them has failed.
+    ///
+    /// Cost: an all-reduce of five words; nothing on one rank.
+    ///
+    /// # Errors
+    /// Replicated: `Error::Divergence`; `Error::Remote` for the lowest rank that failed, where a failure from outside
+    /// of any step is its own rank's own error. Local: `Error::Transport`.
+    pub(crate) fn agree(&mut self, step: Step<'_>) -> Result<Agreed> {
+        let unheard = self.order.unheard.take();
+        let since = std::mem::take(&mut self.order.since);
+        let failure = step.failure.or_else(|| unheard.as_ref().map(text_of));
+        let word = step.word;
+        if self.control.size == 1 {
+            return match (failure, unheard) {
+                (None, _) => Ok(Agreed { most: word, least: word }),
+                (Some(_), Some(error)) => Err(error),
+                (Some(message), None) => Err(Error::Remote { rank: self.control.rank, message }),
+            };
+        }
+        let site = self.control.site.read().unwrap_or_else(PoisonError::into_inner)();
+        // The file's name alone: its folder may have another path on another node.
+        let place = site
+            .as_deref()
+            .map_or("", |site| Path::new(site).file_name().and_then(|name| name.to_str()).unwrap_or(site));
+        let print = step.fingerprint.word(since.value()).bytes(place.as_bytes()).value() as i64;
+        // The greatest complement is the complement of the least.
+        let words = [word, !word, i64::from(failure.is_some()), print, !print];
+        let cell = self.cell(bytemuck::cast_slice(&words))?;
+        self.collective(step.operation, CollectiveRequest::AllReduce(Reduction::MaxI64, Arc::clone(&cell)))?;
+        let [most, not_least, failed, high, not_low] =
+            *cell.read().of::<i64>().as_array().expect("as many words as were put in");
+        if failed == 0 && high == !not_low {
+            return Ok(Agreed { most, least: !not_least });
+        }
+        let at = site.map_or(String::new(), |site| format!(" at {site}"));
+        let account =
+            Account { failed: failure.is_some(), print, text: failure.unwrap_or(format!("{}{at}", step.what)) };
+        let error = self.disagree(&account)?;
+        Err(unheard.unwrap_or(error))
+    }
+
+    /// What all ranks know after an agreement that failed.
+    fn disagree(&mut self, mine: &Account) -> Result<Error> {
+        let accounts = self.exchange(&mine.encode())?;
+        let accounts: Vec<Account> = accounts.iter().map(|bytes| Account::decode(bytes)).collect();
+        if let Some(rank) = accounts.iter().position(|account| account.failed) {
+            return Ok(Error::Remote { rank: Rank::from(rank), message: accounts[rank].text.clone() });
+        }
+        let rank = accounts.iter().position(|account| account.print != mine.print);
+        let rank = rank.expect("some rank's fingerprint is another");
+        Ok(Error::Divergence { rank: Rank::from(rank), here: mine.text.clone(), there: accounts[rank].text.clone() })
+    }
+
+    /// Every rank's bytes, in the order of ranks; for ranks that have agreed to do this.
+    pub(crate) fn exchange(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+        let word = size_of::<i64>();
+        let length = self.cell(&(bytes.len() as i64).to_ne_bytes())?;
+        let lengths = self.control.memory.block(word * self.control.size)?;
+        let kind = CollectiveRequest::AllGather(length, Arc::clone(&lengths), vec![word; self.control.size]);
+        self.collective("control", kind)?;
+        let lengths: Vec<usize> = lengths.read().of::<i64>().iter().map(|&length| length as usize).collect();
+        self.gather(bytes, lengths)
+    }
+
+    /// As [`Turn::exchange`], with lengths that are known.
+    pub(crate) fn gather(&mut self, bytes: &[u8], lengths: Vec<usize>) -> Result<Vec<Vec<u8>>> {
+        let (part, whole) = (self.cell(bytes)?, self.control.memory.block(lengths.iter().sum())?);
+        let kind = CollectiveRequest::AllGather(part, Arc::clone(&whole), lengths.clone());
+        self.collective("control", kind)?;
+        let whole = whole.read();
+        let mut rest = &whole[..];
+        let parts = lengths.iter().map(|&length| {
+            let (part, behind) = rest.split_at(length);
+            rest = behind;
+            part.to_vec()
+        });
+        Ok(parts.collect())
+    }
+
+    /// A block with these bytes.
+    pub(crate) fn cell(&self, bytes: &[u8]) -> Result<Arc<BlockCell>> {
+        let cell = self.control.memory.block(bytes.len())?;
+        cell.write().copy_from_slice(bytes);
+        Ok(cell)
+    }
+
+    /// A collective outside of any graph, for ranks that have agreed to do it.
+    pub(crate) fn collective(&mut self, operation: &'static str, kind: CollectiveRequest) -> Result<()> {
+        let Some(comm) = &self.comm else { return Ok(()) };
+        let sequence = self.order.collectives;
+        self.order.collectives += 1;
+        let waiter = Arc::new(Waiter::default());
+        let completion = Arc::clone(&waiter) as Arc<dyn Completion>;
+        comm.post(Post { operation, request: Request::Collective { sequence, kind }, completion, index: 0 });
+        while !waiter.ended.wait_a_while() {}
+        waiter.outcome.lock().unwrap_or_else(PoisonError::into_inner).take().expect("set before the latch opens")
+    }
+}
+
+/// A failure as the other ranks read it.
+pub(crate) fn text_of(error: &Error) -> String {
+    match error {
+        Error::Task { task, message, .. } if task == "caller" => message.clone(),
+        error => error.to_string(),
+    }
+}
+
+/// What a rank says of itself when ranks disagree.
+struct Account {
+    failed: bool,
+    print: i64,
+    text: String,
+}
+
+impl Account {
+    fn encode(&self) -> Vec<u8> {
+        [&[u8::from(self.failed)], &self.print.to_ne_bytes()[..], self.text.as_bytes()].concat()
+    }
+
+    fn decode(bytes: &[u8]) -> Account {
+        let (print, text) = bytes[1..].split_first_chunk().expect("written by encode");
+        let text = String::from_utf8_lossy(text).into_owned();
+        Account { failed: bytes[0] != 0, print: i64::from_ne_bytes(*print), text }
+    }
+}
+
+#[derive(Default)]
+struct Waiter {
+    ended: Latch,
+    outcome: Mutex<Option<Result<()>>>,
+}
+
+impl Completion for Waiter {
+    fn completed(self: Arc<Self>, _index: u32, outcome: Result<()>) {
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        self.ended.open();
+    }
+}
