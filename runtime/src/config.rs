@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::fs;
+use std::time::Duration;
 
 /// Options of one rank.
 #[derive(Clone, Debug)]
@@ -15,11 +16,20 @@ pub struct Config {
     pub bytes_max: Option<usize>,
     /// Whether workers and comm thread are bound to cores.
     pub bind: bool,
+    /// How long a rank waits without anything moving before it says what it waits for; `GIRIH_WATCHDOG`, in seconds,
+    /// 0 for never. Default: 60 s.
+    pub silence: Option<Duration>,
 }
 
 impl Default for Config {
     fn default() -> Config {
-        Config { threads: None, tile_bytes: 1 << 20, bytes_max: None, bind: true }
+        Config {
+            threads: None,
+            tile_bytes: 1 << 20,
+            bytes_max: None,
+            bind: true,
+            silence: Some(Duration::from_secs(60)),
+        }
     }
 }
 
@@ -45,6 +55,13 @@ impl Config {
         }
         if let Some(text) = variable("GIRIH_MEMORY_LIMIT") {
             config.bytes_max = Some(bytes("GIRIH_MEMORY_LIMIT", &text)?);
+        }
+        if let Some(text) = variable("GIRIH_WATCHDOG") {
+            let seconds = text.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            let silence = seconds.ok_or_else(|| {
+                Error::Config(format!("GIRIH_WATCHDOG must be a number of seconds, or 0 for never, not {text:?}"))
+            })?;
+            config.silence = Some(silence).filter(|silence| !silence.is_zero());
         }
         Ok(config)
     }
@@ -109,8 +126,19 @@ mod tests {
     }
 
     #[test]
+    fn the_watchdog_can_be_set_and_switched_off() {
+        assert_eq!(with("GIRIH_WATCHDOG", "2.5").unwrap().silence, Some(Duration::from_millis(2500)));
+        assert_eq!(with("GIRIH_WATCHDOG", "0").unwrap().silence, None);
+    }
+
+    #[test]
     fn a_bad_value_names_its_variable() {
-        for (name, text) in [("GIRIH_NUM_THREADS", "0"), ("GIRIH_NUM_THREADS", "two"), ("GIRIH_TILE_BYTES", "-1")] {
+        for (name, text) in [
+            ("GIRIH_NUM_THREADS", "0"),
+            ("GIRIH_NUM_THREADS", "two"),
+            ("GIRIH_TILE_BYTES", "-1"),
+            ("GIRIH_WATCHDOG", "soon"),
+        ] {
             assert!(with(name, text).unwrap_err().to_string().contains(name), "{name}={text}");
         }
     }

@@ -13,8 +13,10 @@ use crate::fingerprint::Fingerprint;
 use crate::ids::Rank;
 use crate::memory::{BlockCell, Memory};
 use crate::schedule::Latch;
+use crate::watch::{Report, Vigil};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 /// Tells where the user's program called what is about to be done, as `file:line`.
 type Site = dyn Fn() -> Option<String> + Send + Sync;
@@ -27,6 +29,8 @@ pub(crate) struct Control {
     comm: RwLock<Option<Arc<CommThread>>>,
     order: Mutex<Order>,
     site: RwLock<Box<Site>>,
+    /// How long a wait may be silent.
+    silence: Option<Duration>,
 }
 
 /// How far this rank has come; equal on all ranks that are in step.
@@ -37,6 +41,32 @@ pub(crate) struct Order {
     pub(crate) unheard: Option<Error>,
     /// What was launched since the last agreement.
     pub(crate) since: Fingerprint,
+    /// Agreements and relaunches so far.
+    pub(crate) steps: u64,
+    /// What this rank is doing, for the watchdog.
+    pub(crate) now: String,
+    /// What it did before, and until when.
+    last: Option<(String, Instant)>,
+}
+
+impl Order {
+    /// A step begins. Cost: no allocation that lasts, so that the next one finds its room.
+    pub(crate) fn begin(&mut self, what: &str, site: Option<&str>) {
+        self.steps += 1;
+        self.now.clear();
+        self.now.push_str(what);
+        if let Some(site) = site {
+            self.now.push_str(" at ");
+            self.now.push_str(site);
+        }
+    }
+
+    /// The step is done.
+    pub(crate) fn done(&mut self) {
+        let (last, when) = self.last.get_or_insert_with(|| (String::new(), Instant::now()));
+        last.clone_from(&self.now);
+        *when = Instant::now();
+    }
 }
 
 /// What a rank is about to do.
@@ -74,10 +104,16 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Control {
-    pub(crate) fn new(rank: Rank, size: usize, memory: Arc<Memory>, comm: Option<Arc<CommThread>>) -> Control {
-        let order = Mutex::new(Order { collectives: 0, unheard: None, since: Fingerprint::default() });
+    pub(crate) fn new(
+        (rank, size): (Rank, usize),
+        memory: Arc<Memory>,
+        comm: Option<Arc<CommThread>>,
+        silence: Option<Duration>,
+    ) -> Control {
+        let (since, now) = (Fingerprint::default(), String::new());
+        let order = Mutex::new(Order { collectives: 0, unheard: None, since, steps: 0, now, last: None });
         let site: Box<Site> = Box::new(|| None);
-        Control { rank, size, memory, comm: RwLock::new(comm), order, site: RwLock::new(site) }
+        Control { rank, size, memory, comm: RwLock::new(comm), order, site: RwLock::new(site), silence }
     }
 
     /// Sets what tells where the program is.
@@ -129,6 +165,7 @@ impl Turn<'_> {
             };
         }
         let site = self.control.site.read().unwrap_or_else(PoisonError::into_inner)();
+        self.order.begin(step.what, site.as_deref());
         // The file's name alone: its folder may have another path on another node.
         let place = site
             .as_deref()
@@ -188,6 +225,21 @@ impl Turn<'_> {
         Ok(parts.collect())
     }
 
+    /// Begins to watch a wait.
+    pub(crate) fn vigil(&self) -> Vigil {
+        Vigil::new(self.control.silence)
+    }
+
+    /// Says what this rank waits for, if it has waited long.
+    pub(crate) fn watch(&self, vigil: &mut Vigil, progress: u64, open: &dyn Fn() -> String) {
+        let now = Instant::now();
+        if let Some(waited) = vigil.due(now, progress) {
+            let Order { steps, now: what, last, .. } = &*self.order;
+            let last = last.as_ref().map(|(text, when)| (text.as_str(), now - *when));
+            Report { rank: self.control.rank, waited, what, step: *steps, open: &open(), last }.print();
+        }
+    }
+
     /// A block with these bytes.
     pub(crate) fn cell(&self, bytes: &[u8]) -> Result<Arc<BlockCell>> {
         let cell = self.control.memory.block(bytes.len())?;
@@ -203,7 +255,12 @@ impl Turn<'_> {
         let waiter = Arc::new(Waiter::default());
         let completion = Arc::clone(&waiter) as Arc<dyn Completion>;
         comm.post(Post { operation, request: Request::Collective { sequence, kind }, completion, index: 0 });
-        while !waiter.ended.wait_a_while() {}
+        let comm = Arc::clone(comm);
+        let mut vigil = self.vigil();
+        while !waiter.ended.wait_a_while() {
+            self.watch(&mut vigil, 0, &|| comm.outstanding());
+        }
+        self.order.done();
         waiter.outcome.lock().unwrap_or_else(PoisonError::into_inner).take().expect("set before the latch opens")
     }
 }

@@ -42,4 +42,5 @@ pub mod mpi;
 pub mod pool;
 pub mod schedule;
 pub mod topology;
+mod watch;
 pub mod world;

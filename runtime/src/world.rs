@@ -133,7 +133,7 @@ impl World {
             comm.take_seat(placement.comm.clone(), placement.comm_seat != CommSeat::Shared);
         }
         let memory = Memory::new(config.budget(node.masks.len()));
-        let control = Control::new(rank, size, Arc::clone(&memory), comm);
+        let control = Control::new((rank, size), Arc::clone(&memory), comm, config.silence);
         let interrupted: Box<dyn Fn() -> bool + Send + Sync> = Box::new(|| false);
         let interrupted = RwLock::new(interrupted);
         Ok(World(Arc::new(Inner { rank, size, config, machine, placement, node, memory, pool, control, interrupted })))
@@ -204,9 +204,11 @@ impl World {
     /// the graph sends nothing, the others hear of it in the next step that all ranks take together.
     pub fn run(&self, graph: &Arc<Graph>) -> Result<()> {
         let mut turn = self.0.control.turn()?;
-        if graph.agreement().is_some() {
+        if self.0.size > 1 && graph.agreement().is_some() {
             turn.agree(step_of(graph))?;
             graph.note_agreed();
+        } else {
+            turn.order.begin(graph.description(), None);
         }
         self.launch(&mut turn, graph)
     }
@@ -224,6 +226,7 @@ impl World {
         }
         let mut turn = self.0.control.turn()?;
         turn.order.since = turn.order.since.word(graph.fingerprint().value());
+        turn.order.begin(graph.description(), None);
         self.launch(&mut turn, graph)
     }
 
@@ -384,8 +387,10 @@ impl World {
         let run = Run::start(graph, self.0.rank, &self.0.pool, turn.comm.as_ref(), first_collective, earlier);
         let Outcome { failure, failed_anywhere } = {
             let interrupted = self.0.interrupted.read().unwrap_or_else(PoisonError::into_inner);
-            run.wait(&**interrupted)
+            let mut vigil = turn.vigil();
+            run.wait(&**interrupted, &mut |left, open| turn.watch(&mut vigil, u64::from(left), open))
         };
+        turn.order.done();
         if !failed_anywhere {
             return Ok(());
         }

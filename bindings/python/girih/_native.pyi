@@ -50,6 +50,7 @@ def shut_down() -> None:
     """Finishes outstanding work and ends the world; ends MPI if girih started it. Collective.
 
     Nothing if the world never started or has ended. Calls that need the world raise RuntimeError afterwards.
+    Raises DivergenceError if another rank does something else; this rank then stays in the world, for `abort`.
     """
 
 def abort(status: int) -> None:
@@ -75,7 +76,7 @@ def size() -> int:
     """
 
 def barrier() -> None:
-    """Waits until every rank has come here. Collective."""
+    """Waits until every rank has come here. Collective: DivergenceError if another rank does something else."""
 
 def wait(*arrays: Array) -> None:
     """Computes these arrays now, if they were only recorded. Collective."""

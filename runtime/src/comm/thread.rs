@@ -14,6 +14,7 @@ use crate::memory::BlockCell;
 use crate::topology::{CpuSet, bind_this_thread};
 use crossbeam::channel::{self, Receiver, Sender};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::hint;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -24,6 +25,10 @@ const SPINS: u32 = 100;
 const YIELDS: u32 = 100;
 /// A nap ends early when a post arrives. Shorter ones cost as much processor time as spinning.
 const NAP: Duration = Duration::from_micros(50);
+/// How long a thread that waits anyway waits for a list of what is outstanding.
+const ANSWER: Duration = Duration::from_millis(500);
+/// So many outstanding operations are named.
+const NAMED_MAX: usize = 8;
 
 /// Hears of the end of a post.
 pub trait Completion: Send + Sync {
@@ -84,8 +89,34 @@ pub struct Post {
     pub index: u32,
 }
 
+/// An operation that was given to the transport and is not complete.
+struct Outstanding {
+    completion: Arc<dyn Completion>,
+    index: u32,
+    what: What,
+}
+
+/// What an outstanding operation is, with its bytes.
+#[derive(Clone, Copy)]
+enum What {
+    Send(Rank, usize),
+    Receive(Rank, usize),
+    Collective(&'static str, usize),
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            What::Send(to, bytes) => write!(f, "a send of {bytes} bytes to {to}"),
+            What::Receive(from, bytes) => write!(f, "a receive of {bytes} bytes from {from}"),
+            What::Collective(kind, bytes) => write!(f, "{kind} of {bytes} bytes, to which some rank has not come"),
+        }
+    }
+}
+
 enum Command {
     Post(Post),
+    Report(Sender<String>),
     TakeSeat(CpuSet, bool),
     Abort(i32),
     Stop,
@@ -165,6 +196,14 @@ impl CommThread {
         self.ledger.read(reset)
     }
 
+    /// What is outstanding, in words; not asked while things move.
+    pub fn outstanding(&self) -> String {
+        let (report, reports) = channel::bounded(1);
+        self.send(Command::Report(report));
+        // A thread that does not answer is inside a call of the transport.
+        reports.recv_timeout(ANSWER).unwrap_or_else(|_| "the comm thread does not answer".to_string())
+    }
+
     fn send(&self, command: Command) {
         // A thread that is gone has reported why to those who waited for it.
         let _ = self.commands.send(command);
@@ -181,7 +220,7 @@ struct Loop {
     transport: Box<dyn Transport>,
     queue: Receiver<Command>,
     ledger: Arc<Ledger>,
-    outstanding: HashMap<Ticket, (Arc<dyn Completion>, u32)>,
+    outstanding: HashMap<Ticket, Outstanding>,
     tickets: Ticket,
     /// Collectives whose turn has not come, by their number.
     early: BTreeMap<u64, Post>,
@@ -205,8 +244,8 @@ impl Loop {
             }
             empty_polls = if done.is_empty() { empty_polls.saturating_add(1) } else { 0 };
             for ticket in done.drain(..) {
-                let (completion, index) = self.outstanding.remove(&ticket).expect("a ticket given out here");
-                completion.completed(index, Ok(()));
+                let ended = self.outstanding.remove(&ticket).expect("a ticket given out here");
+                ended.completion.completed(ended.index, Ok(()));
             }
         }
         self.transport.shut_down();
@@ -247,6 +286,8 @@ impl Loop {
                 // Where the system refuses, the thread floats.
                 let _ = bind_this_thread(&seat);
             }
+            // Whoever asked may have lost patience.
+            Command::Report(report) => drop(report.send(self.report())),
             Command::Abort(status) => self.transport.abort(status),
             Command::Stop => return true,
         }
@@ -257,29 +298,50 @@ impl Loop {
         let ticket = self.tickets;
         self.tickets += 1;
         let Post { operation, request, completion, index } = post;
-        let posted = match request {
+        let (what, posted) = match request {
             Request::Send { to, tag, data } => {
                 self.ledger.message(operation, data.bytes());
-                self.transport.post_send(ticket, to, tag, data.read())
+                (What::Send(to, data.bytes()), self.transport.post_send(ticket, to, tag, data.read()))
             }
-            Request::Receive { from, tag, data } => self.transport.post_receive(ticket, from, tag, data.write()),
+            Request::Receive { from, tag, data } => {
+                (What::Receive(from, data.bytes()), self.transport.post_receive(ticket, from, tag, data.write()))
+            }
             Request::Collective { kind, .. } => {
+                let name = kind.name();
                 let (bytes, collective) = kind.open(self.transport.rank());
                 self.ledger.collective(operation, bytes);
-                self.transport.post_collective(ticket, collective)
+                (What::Collective(name, bytes), self.transport.post_collective(ticket, collective))
             }
         };
         match posted {
             Ok(()) => {
-                self.outstanding.insert(ticket, (completion, index));
+                self.outstanding.insert(ticket, Outstanding { completion, index, what });
             }
             Err(error) => completion.completed(index, Err(error)),
         }
     }
 
+    /// What is outstanding, the oldest first.
+    fn report(&self) -> String {
+        let mut open: Vec<(Ticket, What)> = self.outstanding.iter().map(|(&ticket, one)| (ticket, one.what)).collect();
+        open.sort_unstable_by_key(|&(ticket, _)| ticket);
+        let mut named: Vec<String> = open.iter().take(NAMED_MAX).map(|(_, what)| what.to_string()).collect();
+        if open.len() > NAMED_MAX {
+            named.push(format!("{} more", open.len() - NAMED_MAX));
+        }
+        if !self.early.is_empty() {
+            named.push(format!("{} collectives whose turn has not come", self.early.len()));
+        }
+        if named.is_empty() {
+            "no message is outstanding".to_string()
+        } else {
+            format!("waits for {}", named.join(", "))
+        }
+    }
+
     /// Tells every poster, now and later, that the transport is gone.
     fn fail(mut self, error: &Error) {
-        for (_, (completion, index)) in self.outstanding.drain() {
+        for (_, Outstanding { completion, index, .. }) in self.outstanding.drain() {
             completion.completed(index, Err(error.clone()));
         }
         for (_, post) in std::mem::take(&mut self.early) {
@@ -288,7 +350,7 @@ impl Loop {
         while let Ok(command) = self.queue.recv() {
             match command {
                 Command::Post(post) => post.completion.completed(post.index, Err(error.clone())),
-                Command::TakeSeat(..) => {}
+                Command::TakeSeat(..) | Command::Report(_) => {}
                 Command::Abort(status) => self.transport.abort(status),
                 Command::Stop => return,
             }
@@ -297,6 +359,15 @@ impl Loop {
 }
 
 impl CollectiveRequest {
+    fn name(&self) -> &'static str {
+        match self {
+            CollectiveRequest::Barrier => "a barrier",
+            CollectiveRequest::Broadcast(..) => "a broadcast",
+            CollectiveRequest::AllReduce(..) => "an all-reduce",
+            CollectiveRequest::AllGather(..) => "an all-gather",
+        }
+    }
+
     /// Opens the blocks; with the bytes that this rank gives.
     fn open(self, rank: Rank) -> (usize, Collective) {
         match self {

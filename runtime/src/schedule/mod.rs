@@ -90,12 +90,15 @@ impl Run {
     }
 
     /// Waits for the end of the epoch; `interrupted` is asked now and then, and a true answer fails the epoch.
-    pub fn wait(&self, interrupted: &dyn Fn() -> bool) -> Outcome {
+    /// `watch` is told as often how many nodes are left, with a way to say which.
+    pub fn wait(&self, interrupted: &dyn Fn() -> bool, watch: &mut dyn FnMut(u32, &dyn Fn() -> String)) -> Outcome {
         while !self.ended.wait_a_while() {
             if interrupted() {
                 let message = "interrupted".to_string();
                 self.poison(Error::Task { rank: self.rank, task: self.graph.name().to_string(), message });
             }
+            // Relaxed: a number for the user.
+            watch(self.nodes_left.load(Relaxed), &|| self.standing());
         }
         self.pool.retire(self.launch());
         self.graph.end_epoch();
@@ -106,6 +109,13 @@ impl Run {
         });
         let failed_anywhere = agreed.unwrap_or(failure.is_some()) || failure.is_some();
         Outcome { failure, failed_anywhere }
+    }
+
+    /// What the epoch waits for, in words.
+    fn standing(&self) -> String {
+        let (left, all) = (self.nodes_left.load(Relaxed), self.graph.nodes().len()); // Relaxed: as in `wait`
+        let open = self.comm.as_ref().map_or("no message is outstanding".to_string(), |comm| comm.outstanding());
+        format!("{left} of {all} operations are left here, {open}")
     }
 
     /// A node has nothing open before it.
