@@ -2,6 +2,7 @@
 
 use girih_runtime::comm::Reduction;
 use girih_runtime::error::Error;
+use girih_runtime::graph::Access;
 use girih_runtime::ids::Rank;
 use girih_runtime::local;
 use girih_tests::random_graph::{Program, count_ranks};
@@ -86,4 +87,26 @@ fn bytes_travel_outside_of_graphs() {
         world.barrier().unwrap();
     })
     .expect("the worlds start");
+}
+
+#[test]
+fn a_task_that_panics_fails_every_rank_and_the_world_goes_on() {
+    let outcomes = local::run(3, 1, 9, |world| {
+        let mut graph = world.graph("panic");
+        let blocks: Vec<_> = (0..3).map(|rank| graph.block(Rank(rank), 8)).collect::<Result<_, _>>()?;
+        for (rank, &block) in (0_u32..).zip(&blocks) {
+            graph.task("fragile", Rank(rank), 0, &[Access::Write(block)], || {
+                Box::new(move |_| if rank == 2 { panic!("this task is made of glass") } else { Ok(()) })
+            })?;
+        }
+        graph.all_reduce(Reduction::SumI64, &blocks);
+        let outcome = world.run(&Arc::new(graph.finish()?));
+        Ok::<_, Error>((outcome, count_ranks(world, false)?))
+    });
+    for (rank, outcome) in outcomes.expect("the worlds start").into_iter().enumerate() {
+        let (outcome, count) = outcome.expect("the next graph runs");
+        let error = outcome.expect_err("every rank fails").to_string();
+        assert!(error.contains("task fragile: panicked: this task is made of glass"), "{error}");
+        assert_eq!((error.starts_with("rank 2 failed:"), count), (rank != 2, 3), "{error}");
+    }
 }

@@ -21,12 +21,15 @@ from types import FrameType
 
 from girih.cli.launcher import find
 from girih.cli.mistake import Mistake
+from girih.cli.roll import Roll
 
 _TIMED_OUT = 124
 # After a first, polite signal: time until SIGTERM, and from there until SIGKILL.
 _POLITE_SECONDS = 4.0
 _TERM_SECONDS = 3.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# What ends a rank without a word of its own. Launchers report signal n as n or as 128 + n.
+_DEADLY = (signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -63,7 +66,10 @@ def supervise(command: list[str], environment: dict[str, str], timeout: float | 
     previous = {number: signal.signal(number, ending.received) for number in _SIGNALS}
     try:
         process = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=_end_with_parent())
-        status = ending.wait_for(process)
+        with Roll() as roll:
+            status = ending.wait_for(process, roll)
+        if ending.status is None and (status in _DEADLY or status - 128 in _DEADLY):
+            roll.name_the_first()
     finally:
         _kill_all(_descendants())
         for number, handler in previous.items():
@@ -89,7 +95,7 @@ class _Ending:
         """Notes a signal; the loop passes it on, since the job may not have started yet."""
         self.waiting.append(number)
 
-    def wait_for(self, process: subprocess.Popen[bytes]) -> int:
+    def wait_for(self, process: subprocess.Popen[bytes], roll: Roll) -> int:
         """The job's exit status, or that of what ended it."""
         self.process = process
         while True:
@@ -97,6 +103,7 @@ class _Ending:
                 self._pass_on(self.waiting.pop(0))
             if self.deadline is not None and time.monotonic() >= self.deadline and self.steps:
                 self.steps.pop(0)()
+            roll.call(_descendants)
             try:
                 status = process.wait(timeout=0.1)
             except subprocess.TimeoutExpired:
