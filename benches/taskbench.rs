@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         Some(ranks) => local::run_with(ranks, 0, &config, |world| sweep(world, &options)),
         None => World::join(config, options.plugins.clone()).map(|world| {
             let report = sweep(&world, &options);
-            world.shut_down();
+            world.shut_down()?;
             vec![report]
         }),
     };
@@ -84,7 +84,7 @@ fn sweep(world: &World, options: &Options) -> Result<String> {
 fn launch(world: &World, graph: &Arc<Graph>) -> Result<Duration> {
     world.barrier()?;
     let begin = Instant::now();
-    world.run(graph)?;
+    world.run_again(graph)?;
     let mine = begin.elapsed();
     Ok(Duration::from_nanos(world.max(mine.as_nanos() as i64)? as u64))
 }

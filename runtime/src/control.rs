@@ -14,7 +14,6 @@ use crate::ids::Rank;
 use crate::memory::{BlockCell, Memory};
 use crate::schedule::Latch;
 use crate::watch::{Report, Vigil};
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -166,11 +165,8 @@ impl Turn<'_> {
         }
         let site = self.control.site.read().unwrap_or_else(PoisonError::into_inner)();
         self.order.begin(step.what, site.as_deref());
-        // The file's name alone: its folder may have another path on another node.
-        let place = site
-            .as_deref()
-            .map_or("", |site| Path::new(site).file_name().and_then(|name| name.to_str()).unwrap_or(site));
-        let print = step.fingerprint.word(since.value()).bytes(place.as_bytes()).value() as i64;
+        // The line of the program is for the message only: ranks may come to one operation from two lines.
+        let print = step.fingerprint.word(since.value()).value() as i64;
         // The greatest complement is the complement of the least.
         let words = [word, !word, i64::from(failure.is_some()), print, !print];
         let cell = self.cell(bytemuck::cast_slice(&words))?;

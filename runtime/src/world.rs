@@ -392,7 +392,7 @@ impl World {
         let Outcome { failure, failed_anywhere } = {
             let interrupted = self.0.interrupted.read().unwrap_or_else(PoisonError::into_inner);
             let mut vigil = turn.vigil();
-            run.wait(&**interrupted, &mut |left, open| turn.watch(&mut vigil, u64::from(left), open))
+            run.wait(&**interrupted, &mut |ran, open| turn.watch(&mut vigil, ran, open))
         };
         turn.order.done();
         if !failed_anywhere {

@@ -90,3 +90,15 @@ if gr.rank() == 1:
     assert run.status != 0 and run.seconds < SECONDS
     assert "DivergenceError" in run.errors and "the end of the program" in run.errors
     assert "program.py:" in run.errors
+
+
+@both_families
+def test_one_operation_from_two_lines_is_one_program(on_ranks, family):
+    code = CATCH + """
+if gr.rank() == 0:
+    total = float(x.sum())
+else:
+    total = float(x.sum())
+give(text="", total=total)
+"""
+    assert [float(each["total"]) for each in on_ranks(code, 2, family).succeeded().given(2)] == [4_999_950_000.0] * 2

@@ -14,10 +14,11 @@ use crate::error::{Error, Result};
 use crate::topology::{CpuSet, Place, bind_this_thread, binding_of_this_thread};
 use crossbeam::channel;
 use crossbeam::deque::{Injector, Stealer, Worker as Deque};
+use crossbeam::utils::CachePadded;
 use sleep::Sleep;
 use std::sync::atomic::{
-    AtomicBool, AtomicU32,
-    Ordering::{Acquire, Release},
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -48,6 +49,8 @@ struct Shared {
     domains: Vec<usize>,
     /// For each worker, the others in the order in which it robs them.
     victims: Vec<Vec<usize>>,
+    /// Jobs that each worker has run.
+    ran: Vec<CachePadded<AtomicU64>>,
     launches: Mutex<Launches>,
     /// Launches retired so far, which workers must not keep.
     retired: AtomicU32,
@@ -81,6 +84,7 @@ impl Pool {
             stealers: deques.iter().map(Deque::stealer).collect(),
             victims: (0..places.len()).map(|thief| nearest_first(thief, &domains)).collect(),
             domains,
+            ran: places.iter().map(|_| CachePadded::default()).collect(),
             launches: Mutex::default(),
             retired: AtomicU32::new(0),
             patient,
@@ -122,6 +126,11 @@ impl Pool {
     /// The number of workers.
     pub fn workers(&self) -> usize {
         self.shared.domains.len()
+    }
+
+    /// Jobs run since the start: a number that stands still when nothing moves.
+    pub fn jobs_run(&self) -> u64 {
+        self.shared.ran.iter().map(|ran| ran.load(Relaxed)).sum() // Relaxed: a number for the user
     }
 
     /// The number of workers in each NUMA domain.

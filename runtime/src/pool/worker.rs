@@ -5,6 +5,7 @@ use crossbeam::deque::{Steal, Worker as Deque};
 use std::cell::Cell;
 use std::hint;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 
 /// Empty rounds before a worker gives its core away between rounds; a few tens of nanoseconds each. A worker on a core
@@ -50,13 +51,14 @@ struct Kept {
     retired: u32,
 }
 
-pub(super) fn run(shared: &Shared, index: usize, deque: &Deque<Job>) {
-    let worker = Worker { shared, deque, domain: shared.domains[index], launch: Cell::new(0) };
+pub(super) fn run(shared: &Shared, worker_index: usize, deque: &Deque<Job>) {
+    let worker = Worker { shared, deque, domain: shared.domains[worker_index], launch: Cell::new(0) };
+    let mut ran = 0;
     let mut kept: Option<Kept> = None;
     let mut empty_rounds = 0;
     let spins = if shared.patient { PATIENT_SPINS } else { SPINS };
     while !shared.stopped() {
-        if let Some(job) = find(&worker, index) {
+        if let Some(job) = find(&worker, worker_index) {
             empty_rounds = 0;
             if kept.as_ref().is_none_or(|kept| kept.launch != job.launch) {
                 // The count first: a launch retired behind it is let go in the next empty round.
@@ -68,6 +70,9 @@ pub(super) fn run(shared: &Shared, index: usize, deque: &Deque<Job>) {
             let mut next = Some(job.index);
             while let Some(index) = next {
                 next = work.execute(index, &worker);
+                ran += 1;
+                // Relaxed: a number for whoever asks whether anything moves.
+                shared.ran[worker_index].store(ran, Relaxed);
             }
             continue;
         }

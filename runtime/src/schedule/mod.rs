@@ -90,15 +90,14 @@ impl Run {
     }
 
     /// Waits for the end of the epoch; `interrupted` is asked now and then, and a true answer fails the epoch.
-    /// `watch` is told as often how many nodes are left, with a way to say which.
-    pub fn wait(&self, interrupted: &dyn Fn() -> bool, watch: &mut dyn FnMut(u32, &dyn Fn() -> String)) -> Outcome {
+    /// `watch` is given as often a number that changes when tasks run, with a way to say what is open.
+    pub fn wait(&self, interrupted: &dyn Fn() -> bool, watch: &mut dyn FnMut(u64, &dyn Fn() -> String)) -> Outcome {
         while !self.ended.wait_a_while() {
             if interrupted() {
                 let message = "interrupted".to_string();
                 self.poison(Error::Task { rank: self.rank, task: self.graph.name().to_string(), message });
             }
-            // Relaxed: a number for the user.
-            watch(self.nodes_left.load(Relaxed), &|| self.standing());
+            watch(self.pool.jobs_run(), &|| self.standing());
         }
         self.pool.retire(self.launch());
         self.graph.end_epoch();
@@ -113,9 +112,9 @@ impl Run {
 
     /// What the epoch waits for, in words.
     fn standing(&self) -> String {
-        let (left, all) = (self.nodes_left.load(Relaxed), self.graph.nodes().len()); // Relaxed: as in `wait`
+        let (left, all) = (self.sinks_left.load(Relaxed), self.graph.sinks()); // Relaxed: a number for the user
         let open = self.comm.as_ref().map_or("no message is outstanding".to_string(), |comm| comm.outstanding());
-        format!("{left} of {all} operations are left here, {open}")
+        format!("{left} of {all} ends of the graph are open here, {open}")
     }
 
     /// A node has nothing open before it.
