@@ -41,10 +41,10 @@ fn main() -> ExitCode {
     let config = Config { threads: options.threads, ..Config::default() };
     let reports = match options.ranks {
         Some(ranks) => local::run_with(ranks, 0, &config, |world| sweep(world, &options)),
-        None => World::join(config, options.plugins.clone()).map(|world| {
+        None => World::join(config, options.plugins.clone()).and_then(|world| {
             let report = sweep(&world, &options);
             world.shut_down()?;
-            vec![report]
+            Ok(vec![report])
         }),
     };
     match reports.and_then(|reports| reports.into_iter().collect::<Result<Vec<_>>>()) {
