@@ -11,7 +11,9 @@ use std::thread;
 /// Empty rounds before a worker gives its core away between rounds; a few tens of nanoseconds each. A worker on a core
 /// of its own is patient: on a loaded machine a core once given away comes back after milliseconds.
 const SPINS: u32 = 64;
-const PATIENT_SPINS: u32 = 1000;
+const PATIENT_SPINS: u32 = 2000;
+/// Of so many empty rounds, one asks the injectors.
+const INJECTOR_ROUNDS: u32 = 4;
 /// Rounds with a core given away before it sleeps.
 const YIELDS: u32 = 128;
 
@@ -58,7 +60,7 @@ pub(super) fn run(shared: &Shared, worker_index: usize, deque: &Deque<Job>) {
     let mut empty_rounds = 0;
     let spins = if shared.patient { PATIENT_SPINS } else { SPINS };
     while !shared.stopped() {
-        if let Some(job) = find(&worker, worker_index) {
+        if let Some(job) = find(&worker, worker_index, empty_rounds) {
             empty_rounds = 0;
             if kept.as_ref().is_none_or(|kept| kept.launch != job.launch) {
                 // The count first: a launch retired behind it is let go in the next empty round.
@@ -98,9 +100,13 @@ pub(super) fn run(shared: &Shared, worker_index: usize, deque: &Deque<Job>) {
 
 /// The next job: newest of the own deque, then the domain's injector, then victims nearest first, then the
 /// injectors of other domains, which a worker helps only when its own is dry.
-fn find(worker: &Worker<'_>, index: usize) -> Option<Job> {
+///
+/// After empty rounds the own deque is still empty, and injectors, which fill once a launch, are asked now and then.
+fn find(worker: &Worker<'_>, index: usize, empty_rounds: u32) -> Option<Job> {
     let Worker { shared, deque, domain, .. } = worker;
-    deque.pop().or_else(|| {
+    let own = || if empty_rounds == 0 { deque.pop() } else { None };
+    let injected = empty_rounds.is_multiple_of(INJECTOR_ROUNDS);
+    own().or_else(|| {
         let injectors = shared.injectors.len();
         let near = || retry(|| shared.injectors[*domain].steal_batch_and_pop(deque));
         let victims = || shared.victims[index].iter().find_map(|&victim| retry(|| shared.stealers[victim].steal()));
@@ -108,7 +114,7 @@ fn find(worker: &Worker<'_>, index: usize) -> Option<Job> {
             let others = (1..injectors).map(|step| (domain + step) % injectors);
             others.into_iter().find_map(|other| retry(|| shared.injectors[other].steal()))
         };
-        near().or_else(victims).or_else(far)
+        if injected { near().or_else(victims).or_else(far) } else { victims() }
     })
 }
 
