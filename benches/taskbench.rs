@@ -114,9 +114,13 @@ fn unroll(world: &World, options: &Options, iterations: &Arc<AtomicU32>) -> Resu
     builder.finish()
 }
 
-/// Two where a point's readers are the points it reads, so that writing waits for no more than reading does.
+/// Two where a point's readers are the points it reads, so that writing waits for no more than reading does; else an
+/// output for each task, as writing over an old one would wait for its readers.
 fn fields_min(graph: TaskGraph, steps: usize) -> usize {
-    if graph.pattern == Pattern::Trivial { steps } else { 2 }
+    match graph.pattern {
+        Pattern::Stencil1d | Pattern::Nearest | Pattern::AllToAll => 2,
+        Pattern::Trivial | Pattern::Spread | Pattern::Fft | Pattern::Dom | Pattern::RandomNearest => steps,
+    }
 }
 
 fn task(step: usize, point: usize, before: Vec<usize>, iterations: &Arc<AtomicU32>) -> girih_runtime::graph::Body {

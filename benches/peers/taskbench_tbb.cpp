@@ -12,13 +12,13 @@ int main(int count, char **words) {
     const char *threads = getenv("OMP_NUM_THREADS");
     oneapi::tbb::global_control limit(oneapi::tbb::global_control::max_allowed_parallelism, threads ? atoi(threads) : 2);
     int **before = all_dependencies(&s);
-    std::vector<stamp> stamps(2 * s.width);
+    std::vector<stamp> stamps((size_t)s.steps * s.width); // one a task: readers of a shared one would need edges
     unsigned iterations = 0;
     oneapi::tbb::flow::graph graph;
     std::vector<std::unique_ptr<Node>> nodes;
     for (int task = 0; task < s.steps * s.width; task++) {
         int step = task / s.width, point = task % s.width, *list = before[task];
-        stamp *from = &stamps[(step + 1) % 2 * s.width], *here = &stamps[step % 2 * s.width + point];
+        stamp *here = &stamps[task], *from = &stamps[(size_t)(step > 0 ? step - 1 : 0) * s.width];
         nodes.push_back(std::make_unique<Node>(graph, [=, &iterations](const oneapi::tbb::flow::continue_msg &) {
             for (int i = 1; i <= list[0]; i++) check_stamp(from[list[i]], step - 1, list[i]);
             kernel(iterations);
