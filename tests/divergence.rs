@@ -117,13 +117,13 @@ fn graphs_without_messages_need_not_be_alike() {
 }
 
 #[test]
-fn calls_from_two_places_diverge() {
-    let program = |world: &World| {
+fn one_operation_from_two_places_is_one_program() {
+    let outcomes = local::run(3, 1, 1, |world| {
         let line = if first(world) { 3 } else { 4 };
         world.locate_with(move || Some(format!("/folder/of/rank/program.py:{line}")));
         let outcome = world.barrier();
         world.locate_with(|| None);
         outcome
-    };
-    check(program, ["barrier at /folder/of/rank/program.py:3", "barrier at /folder/of/rank/program.py:4"]);
+    });
+    outcomes.expect("the worlds start").into_iter().for_each(|outcome| outcome.expect("no trouble"));
 }
