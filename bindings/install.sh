@@ -45,7 +45,9 @@ system_packages() {
     command -v dpkg-query >/dev/null || return 0 # not Debian: the compilers below say what they miss
     local needed=(build-essential pkg-config libhwloc-dev) mpi=(libclang-dev libopenmpi-dev openmpi-bin libmpich-dev mpich)
     # A Python of the user's own brings its venv and headers along.
-    [ "$(command -v python3)" != /usr/bin/python3 ] || needed+=(python3-venv python3-dev)
+    case ${PYTHON:-$(command -v python3)} in
+    "" | /usr/bin/python3) needed+=(python3-venv python3-dev) ;;
+    esac
     install_packages "${needed[@]}" ||
         fail "these packages are missing: sudo apt install $(missing_packages "${needed[@]}")"
     # Without them there is no plug-in, and girih works on one rank.

@@ -15,7 +15,7 @@ impl<T: Real + Default> Scratches<T> {
     /// Calls `body` with a buffer that nobody else has.
     pub(crate) fn lend<R>(&self, body: impl FnOnce(&mut Scratch<T>) -> R) -> R {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut scratch = kept.unwrap_or_else(Scratch::new);
+        let mut scratch = kept.unwrap_or_default();
         let result = body(&mut scratch);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
         result
