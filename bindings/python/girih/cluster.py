@@ -33,7 +33,8 @@ class KMeans:
     Parameters are scikit-learn's: `n_clusters`, `init` ('k-means++', 'random', or an array of centres), `n_init`
     ('auto' or a number of restarts), `max_iter`, `tol`, `verbose`, `random_state` (None, a seed, or a
     `numpy.random.RandomState` in the same state on every rank). `copy_x` is accepted and has no effect: the data are
-    neither copied nor changed. `algorithm` must be 'lloyd'.
+    neither copied nor changed. `algorithm` must be 'lloyd'. With float64 data k-means++ chooses the rows that
+    scikit-learn chooses from the same `random_state`; with float32 data its rounding may lead it to others.
 
     After `fit`: `cluster_centers_` (k×d, the data's dtype), `labels_` (int32 for NumPy input, a girih array of int64
     for a girih array), `inertia_`, `n_iter_`, `n_features_in_`.
@@ -84,7 +85,7 @@ class KMeans:
         of the labels just given, the squared distance that the centres moved and the number of labels that changed; a
         true answer on any rank ends the fit. If it raises on one rank, the others raise `RankError`.
 
-        Cost: one all-reduce an iteration; seeding by k-means++ takes two all-gathers a centre.
+        Cost: one all-reduce an iteration; seeding by k-means++ takes two a centre.
         """
         return self._fit(X, callback)
 
