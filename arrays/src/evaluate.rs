@@ -64,7 +64,7 @@ pub(crate) fn distribute(
     row_bytes: usize,
     bytes: &[u8],
 ) -> Result<Arc<Node>> {
-    let node = Node::placeholder(shape, dtype);
+    let node = Node::arriving(shape, dtype);
     let mut lowering = Lowering::new(world);
     let part = Part::lone(world.memory(), rows[world.rank().index()].clone(), row_bytes);
     let recorded = part.map_err(Error::from).and_then(|part| {

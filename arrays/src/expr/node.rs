@@ -82,7 +82,7 @@ impl Node {
     }
 
     /// A node whose value is on its way from elsewhere; until then it reads as zeros.
-    pub(crate) fn placeholder(shape: Shape, dtype: DType) -> Arc<Node> {
+    pub(crate) fn arriving(shape: Shape, dtype: DType) -> Arc<Node> {
         let layout = Layout::of(&shape, dtype);
         Node::recorded(shape, dtype, layout, Recorded::Fill(Scalar::Int(0)))
     }
