@@ -7,7 +7,7 @@
 //! A graph whose launches follow from what all ranks know is agreed on once; its further launches are counted in the
 //! next agreement. Never here: what a graph does.
 
-use crate::comm::{CollectiveRequest, CommThread, Completion, Post, Reduction, Request};
+use crate::comm::{Collective, CollectiveRequest, CommThread, Completion, Post, Reduction, Request};
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::ids::Rank;
@@ -170,7 +170,8 @@ impl Turn<'_> {
         // The greatest complement is the complement of the least.
         let words = [word, !word, i64::from(failure.is_some()), print, !print];
         let cell = self.cell(bytemuck::cast_slice(&words))?;
-        self.collective(step.operation, CollectiveRequest::AllReduce(Reduction::MaxI64, Arc::clone(&cell)))?;
+        let kind = Collective::AllReduce { reduction: Reduction::MaxI64, data: Arc::clone(&cell) };
+        self.collective(step.operation, kind)?;
         let [most, not_least, failed, high, not_low] =
             *cell.read().of::<i64>().as_array().expect("as many words as were put in");
         if failed == 0 && high == !not_low {
@@ -200,7 +201,8 @@ impl Turn<'_> {
         let word = size_of::<i64>();
         let length = self.cell(&(bytes.len() as i64).to_ne_bytes())?;
         let lengths = self.control.memory.block(word * self.control.size)?;
-        let kind = CollectiveRequest::AllGather(length, Arc::clone(&lengths), vec![word; self.control.size]);
+        let of_each = vec![word; self.control.size].into();
+        let kind = Collective::AllGather { part: length, whole: Arc::clone(&lengths), bytes: of_each };
         self.collective("control", kind)?;
         let lengths: Vec<usize> = lengths.read().of::<i64>().iter().map(|&length| length as usize).collect();
         self.gather(bytes, lengths)
@@ -209,7 +211,7 @@ impl Turn<'_> {
     /// As [`Turn::exchange`], with lengths that are known.
     pub(crate) fn gather(&mut self, bytes: &[u8], lengths: Vec<usize>) -> Result<Vec<Vec<u8>>> {
         let (part, whole) = (self.cell(bytes)?, self.control.memory.block(lengths.iter().sum())?);
-        let kind = CollectiveRequest::AllGather(part, Arc::clone(&whole), lengths.clone());
+        let kind = Collective::AllGather { part, whole: Arc::clone(&whole), bytes: lengths.as_slice().into() };
         self.collective("control", kind)?;
         let whole = whole.read();
         let mut rest = &whole[..];

@@ -1,5 +1,6 @@
 //! Oracles and launchers shared by the tests that need ranks, and the reader of sources for those of the whole tree.
 
+pub mod collectives;
 pub mod everywhere;
 pub mod mpi;
 pub mod random_graph;

@@ -5,7 +5,7 @@
 use girih_runtime::comm::Reduction;
 use girih_runtime::error::Error;
 use girih_runtime::graph::Access::{Read, Write};
-use girih_runtime::ids::Rank;
+use girih_runtime::ids::{BlockId, Rank};
 use girih_runtime::world::World;
 use std::sync::Arc;
 
@@ -18,6 +18,12 @@ enum Step {
     AllReduce(Vec<usize>),
     /// One cell of each rank becomes the root's.
     Broadcast(usize, Vec<usize>),
+    /// One cell of the root becomes the least of all ranks'.
+    Reduce(usize, Vec<usize>),
+    /// One cell of each rank becomes the sum of those before it, and of itself if the flag says so.
+    Scan(bool, Vec<usize>),
+    /// One cell of each rank is not used before all ranks have come there.
+    Barrier(Vec<usize>),
 }
 
 /// A random program on so many ranks.
@@ -42,9 +48,12 @@ impl Program {
         let steps = (0..5 + next(60)).map(|number| {
             // Cell c lives on rank c % ranks, so a cell of every rank is picked by its round.
             let of_each: Vec<usize> = (0..ranks).map(|rank| rank + ranks * next(cells / ranks)).collect();
-            match next(8) {
+            match next(16) {
                 0 => Step::AllReduce(of_each),
                 1 => Step::Broadcast(next(ranks), of_each),
+                2 => Step::Reduce(next(ranks), of_each),
+                3 => Step::Scan(next(2) == 0, of_each),
+                4 => Step::Barrier(of_each),
                 _ => {
                     let target = next(cells);
                     let mut sources: Vec<usize> = (0..next(4)).map(|_| next(cells)).filter(|&c| c != target).collect();
@@ -75,6 +84,18 @@ impl Program {
                         let value = cells[of_each[*root]];
                         of_each.iter().for_each(|&cell| cells[cell] = value);
                     }
+                    Step::Reduce(root, of_each) => {
+                        cells[of_each[*root]] = of_each.iter().map(|&cell| cells[cell]).min().expect("a rank");
+                    }
+                    Step::Scan(inclusive, of_each) => {
+                        let mut before = 0_i64;
+                        for &cell in of_each {
+                            let sum = before.wrapping_add(cells[cell]);
+                            cells[cell] = if *inclusive { sum } else { before };
+                            before = sum;
+                        }
+                    }
+                    Step::Barrier(_) => {}
                 }
             }
         }
@@ -114,14 +135,14 @@ impl Program {
                         })
                     })?;
                 }
-                Step::AllReduce(of_each) => {
-                    let blocks: Vec<_> = of_each.iter().map(|&cell| blocks[cell]).collect();
-                    graph.all_reduce(Reduction::SumI64, &blocks);
+                Step::AllReduce(of_each) => graph.all_reduce(Reduction::SumI64, &of_ranks(&blocks, &of_each)),
+                Step::Broadcast(root, of_each) => graph.broadcast(Rank::from(root), &of_ranks(&blocks, &of_each)),
+                Step::Reduce(root, of_each) => {
+                    graph.reduce(Rank::from(root), Reduction::MinI64, &of_ranks(&blocks, &of_each));
                 }
-                Step::Broadcast(root, of_each) => {
-                    let blocks: Vec<_> = of_each.iter().map(|&cell| blocks[cell]).collect();
-                    graph.broadcast(Rank::from(root), &blocks);
-                }
+                Step::Scan(true, of_each) => graph.scan(Reduction::SumI64, &of_ranks(&blocks, &of_each)),
+                Step::Scan(false, of_each) => graph.exclusive_scan(Reduction::SumI64, &of_ranks(&blocks, &of_each)),
+                Step::Barrier(of_each) => graph.barrier(&of_ranks(&blocks, &of_each)),
             }
         }
         let graph = Arc::new(graph.finish()?);
@@ -131,6 +152,10 @@ impl Program {
         let mine = (0..self.cells).filter(|&cell| home(cell) == world.rank());
         Ok(mine.map(|cell| (cell, graph.cell(blocks[cell]).read().of::<i64>()[0])).collect())
     }
+}
+
+fn of_ranks(blocks: &[BlockId], cells: &[usize]) -> Vec<BlockId> {
+    cells.iter().map(|&cell| blocks[cell]).collect()
 }
 
 /// Adds up a one of every rank, unless rank 1 is told to fail; the sum, on every rank.

@@ -9,14 +9,16 @@
 // are valid for what the MPI call of that name reads and writes, and handles came from this table.
 #![allow(clippy::missing_safety_doc, reason = "the contracts are with the table's fields")]
 
+mod collectives;
 #[path = "../../src/mpi/table.rs"]
 pub mod table;
 
+use collectives::{iallgatherv, iallreduce, ibarrier, ibcast, ireduce, ireduce_scatter, iscan};
 use mpi::ffi;
 use std::ffi::{c_char, c_int, c_void};
 use std::mem::{MaybeUninit, size_of, transmute_copy};
 use std::ptr::null_mut;
-use table::{ABI, Finished, Table, level, reduction};
+use table::{ABI, Finished, Table, level};
 
 const SUCCESS: c_int = ffi::MPI_SUCCESS as c_int;
 /// Requests tested by one `MPI_Testsome`; bounds the stack used for its arrays.
@@ -46,6 +48,9 @@ static TABLE: Table = Table {
     ibarrier,
     ibcast,
     iallreduce,
+    ireduce,
+    iscan,
+    ireduce_scatter,
     iallgatherv,
     test_some,
 };
@@ -79,13 +84,6 @@ fn narrow<H: Copy>(bits: u64) -> H {
         // SAFETY: all bits are those of a handle, from `wide`.
         unsafe { transmute_copy::<u64, H>(&bits) }
     }
-}
-
-/// `MPI_IN_PLACE`, which bindgen cannot read from its macro: the families with integer handles (MPICH and
-/// its relatives) write -1, those with pointer handles (Open MPI, the standard ABI) write 1.
-fn in_place() -> *const c_void {
-    let address = if size_of::<ffi::MPI_Comm>() == 4 { usize::MAX } else { 1 };
-    std::ptr::without_provenance(address)
 }
 
 fn bytes_type() -> ffi::MPI_Datatype {
@@ -307,48 +305,6 @@ unsafe extern "C" fn irecv(
 ) -> c_int {
     // SAFETY: `data` has `count` bytes that nobody touches until the request completes.
     unsafe { start(request, |made| ffi::MPI_Irecv(data, count, bytes_type(), from, tag, narrow(comm), made)) }
-}
-
-unsafe extern "C" fn ibarrier(comm: u64, request: *mut u64) -> c_int {
-    // SAFETY: collective by contract.
-    unsafe { start(request, |made| ffi::MPI_Ibarrier(narrow(comm), made)) }
-}
-
-unsafe extern "C" fn ibcast(data: *mut c_void, count: c_int, root: c_int, comm: u64, request: *mut u64) -> c_int {
-    // SAFETY: `data` has `count` bytes that nobody touches until the request completes; collective.
-    unsafe { start(request, |made| ffi::MPI_Ibcast(data, count, bytes_type(), root, narrow(comm), made)) }
-}
-
-unsafe extern "C" fn iallreduce(
-    data: *mut c_void,
-    words: c_int,
-    reduction: c_int,
-    comm: u64,
-    request: *mut u64,
-) -> c_int {
-    // SAFETY: constants of the C shim.
-    let (word, sum, max) = unsafe { (ffi::RSMPI_INT64_T, ffi::RSMPI_SUM, ffi::RSMPI_MAX) };
-    let operation = if reduction == reduction::SUM_I64 { sum } else { max };
-    // SAFETY: `data` has `words` words that nobody touches until the request completes; collective.
-    unsafe { start(request, |made| ffi::MPI_Iallreduce(in_place(), data, words, word, operation, narrow(comm), made)) }
-}
-
-unsafe extern "C" fn iallgatherv(
-    part: *const c_void,
-    count: c_int,
-    whole: *mut c_void,
-    counts: *const c_int,
-    displacements: *const c_int,
-    comm: u64,
-    request: *mut u64,
-) -> c_int {
-    let byte = bytes_type();
-    // SAFETY: the buffers and both tables stay as they are until the request completes; collective.
-    unsafe {
-        start(request, |made| {
-            ffi::MPI_Iallgatherv(part, count, byte, whole, counts, displacements, byte, narrow(comm), made)
-        })
-    }
 }
 
 unsafe extern "C" fn test_some(

@@ -4,7 +4,9 @@
 //! so that one seed is one order of delivery and a thousand seeds are a thousand.
 //! Invariant: messages with the same sender, receiver and tag arrive in the order they were posted.
 
-use super::transport::{Collective, Reduction, Ticket, Transport};
+use super::collective::Collective;
+use super::meeting::Meeting;
+use super::transport::{Ticket, Transport};
 use crate::error::{Error, Result};
 use crate::ids::{Rank, Tag};
 use crate::memory::{ReadGuard, WriteGuard};
@@ -53,15 +55,6 @@ struct Hub {
     mail: HashMap<(Rank, Rank, Tag), VecDeque<Vec<u8>>>,
     meetings: HashMap<u64, Meeting>,
     aborted: Option<Rank>,
-}
-
-/// A collective in progress.
-#[derive(Default)]
-struct Meeting {
-    entered: usize,
-    left: usize,
-    words: Vec<i64>,
-    parts: Vec<Vec<u8>>,
 }
 
 impl Transport for InProcess {
@@ -162,7 +155,7 @@ impl InProcess {
                 if meeting.entered < self.size {
                     return Ok(false);
                 }
-                let left = meeting.leave(collective);
+                let left = meeting.leave(self.rank, collective);
                 if meeting.left == self.size {
                     hub.meetings.remove(number);
                 }
@@ -175,61 +168,6 @@ impl InProcess {
 
     fn error(&self, call: &'static str, peer: Option<Rank>, message: String) -> Error {
         Error::Transport { rank: self.rank, call, peer, message }
-    }
-}
-
-impl Meeting {
-    fn enter(&mut self, rank: Rank, size: usize, collective: &Collective) -> Result<(), String> {
-        self.entered += 1;
-        match collective {
-            Collective::Barrier => {}
-            Collective::Broadcast { root, data } => {
-                if *root == rank {
-                    self.parts = vec![data.to_vec()];
-                }
-            }
-            Collective::AllReduce { reduction, data } => {
-                let words = data.of::<i64>();
-                if self.words.is_empty() {
-                    self.words = words.to_vec();
-                } else if self.words.len() != words.len() {
-                    return Err(format!("{} words meet {}", words.len(), self.words.len()));
-                } else {
-                    let combine = |(sum, word): (&mut i64, &i64)| {
-                        *sum = match reduction {
-                            Reduction::SumI64 => sum.wrapping_add(*word),
-                            Reduction::MaxI64 => (*sum).max(*word),
-                        }
-                    };
-                    self.words.iter_mut().zip(words).for_each(combine);
-                }
-            }
-            Collective::AllGather { part, bytes, .. } => {
-                if part.len() != bytes[rank.index()] {
-                    return Err(format!("a part of {} bytes was announced as {}", part.len(), bytes[rank.index()]));
-                }
-                self.parts.resize(size, Vec::new());
-                self.parts[rank.index()] = part.to_vec();
-            }
-        }
-        Ok(())
-    }
-
-    fn leave(&mut self, collective: &mut Collective) -> Result<(), String> {
-        self.left += 1;
-        let copy = |target: &mut [u8], source: &[u8]| {
-            if target.len() != source.len() {
-                return Err(format!("{} bytes meet {}", source.len(), target.len()));
-            }
-            target.copy_from_slice(source);
-            Ok(())
-        };
-        match collective {
-            Collective::Barrier => Ok(()),
-            Collective::Broadcast { data, .. } => copy(data, self.parts.first().map_or(&[], Vec::as_slice)),
-            Collective::AllReduce { data, .. } => copy(data, bytemuck::cast_slice(&self.words)),
-            Collective::AllGather { whole, .. } => copy(whole, &self.parts.concat()),
-        }
     }
 }
 

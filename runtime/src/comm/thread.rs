@@ -6,8 +6,9 @@
 //! seat of its own, then yields between polls, then naps; it sleeps on its queue when nothing is outstanding, so an
 //! idle world costs no processor time.
 
+use super::collective::CollectiveRequest;
 use super::traffic::{Ledger, Traffic};
-use super::transport::{Collective, Reduction, Ticket, Transport};
+use super::transport::{Ticket, Transport};
 use crate::error::{Error, Result};
 use crate::ids::{Rank, Tag};
 use crate::memory::BlockCell;
@@ -63,18 +64,6 @@ pub enum Request {
         /// What is done together.
         kind: CollectiveRequest,
     },
-}
-
-/// The collectives, over blocks.
-pub enum CollectiveRequest {
-    /// All ranks enter before any leaves.
-    Barrier,
-    /// The root's block comes to all.
-    Broadcast(Rank, Arc<BlockCell>),
-    /// Blocks combine in place.
-    AllReduce(Reduction, Arc<BlockCell>),
-    /// Part, whole, bytes of every rank's part.
-    AllGather(Arc<BlockCell>, Arc<BlockCell>, Vec<usize>),
 }
 
 /// A request with its poster.
@@ -308,9 +297,9 @@ impl Loop {
             }
             Request::Collective { kind, .. } => {
                 let name = kind.name();
-                let (bytes, collective) = kind.open(self.transport.rank());
+                let bytes = kind.bytes_given(self.transport.rank());
                 self.ledger.collective(operation, bytes);
-                (What::Collective(name, bytes), self.transport.post_collective(ticket, collective))
+                (What::Collective(name, bytes), self.transport.post_collective(ticket, kind.open()))
             }
         };
         match posted {
@@ -353,34 +342,6 @@ impl Loop {
                 Command::TakeSeat(..) | Command::Report(_) => {}
                 Command::Abort(status) => self.transport.abort(status),
                 Command::Stop => return,
-            }
-        }
-    }
-}
-
-impl CollectiveRequest {
-    fn name(&self) -> &'static str {
-        match self {
-            CollectiveRequest::Barrier => "a barrier",
-            CollectiveRequest::Broadcast(..) => "a broadcast",
-            CollectiveRequest::AllReduce(..) => "an all-reduce",
-            CollectiveRequest::AllGather(..) => "an all-gather",
-        }
-    }
-
-    /// Opens the blocks; with the bytes that this rank gives.
-    fn open(self, rank: Rank) -> (usize, Collective) {
-        match self {
-            CollectiveRequest::Barrier => (0, Collective::Barrier),
-            CollectiveRequest::Broadcast(root, data) => {
-                let bytes = if root == rank { data.bytes() } else { 0 };
-                (bytes, Collective::Broadcast { root, data: data.write() })
-            }
-            CollectiveRequest::AllReduce(reduction, data) => {
-                (data.bytes(), Collective::AllReduce { reduction, data: data.write() })
-            }
-            CollectiveRequest::AllGather(part, whole, bytes) => {
-                (part.bytes(), Collective::AllGather { part: part.read(), whole: whole.write(), bytes })
             }
         }
     }

@@ -4,49 +4,10 @@
 //! block is touched while the wire may still read or write it. Only the comm thread calls these methods,
 //! after the transport was made; none of them blocks but `shut_down` and `abort`.
 
+use super::collective::Collective;
 use crate::error::Result;
 use crate::ids::{Rank, Tag};
 use crate::memory::{ReadGuard, WriteGuard};
-
-/// How the words of a reduction combine. Only operations whose result does not depend on the order of
-/// the ranks are offered: anything else would let the transport's algorithm show in the bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reduction {
-    /// Sum of `i64` words, wrapping.
-    SumI64,
-    /// Maximum of `i64` words.
-    MaxI64,
-}
-
-/// A collective operation of all ranks, with this rank's buffers.
-#[derive(Debug)]
-pub enum Collective {
-    /// Returns on no rank before all have entered.
-    Barrier,
-    /// `data` of `root` comes to all ranks; lengths are equal on all ranks.
-    Broadcast {
-        /// Where the data come from.
-        root: Rank,
-        /// Read on the root, written elsewhere.
-        data: WriteGuard,
-    },
-    /// Combines `data` of all ranks word by word, in place.
-    AllReduce {
-        /// How words combine.
-        reduction: Reduction,
-        /// A whole number of 8-byte words; equal length on all ranks.
-        data: WriteGuard,
-    },
-    /// Rank r's `part` comes to `whole[r]` on all ranks, in the order of ranks and without gaps.
-    AllGather {
-        /// What this rank gives.
-        part: ReadGuard,
-        /// Room for the parts of all ranks.
-        whole: WriteGuard,
-        /// Bytes of every rank's part, in the order of ranks.
-        bytes: Vec<usize>,
-    },
-}
 
 /// Names an operation posted to a transport; the caller chooses it and sees it again on completion.
 pub type Ticket = u64;

@@ -2,7 +2,6 @@
 
 use super::Graph;
 use super::node::{Access, Body, Node, Operation};
-use crate::comm::Reduction;
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::ids::{BlockId, NodeId, Rank, Tag};
@@ -16,34 +15,34 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 /// All ranks make the same calls with the same arguments, closures and bound storage aside.
 pub struct GraphBuilder {
     name: &'static str,
-    rank: Rank,
-    size: usize,
+    pub(super) rank: Rank,
+    pub(super) size: usize,
     memory: Arc<Memory>,
-    blocks: Vec<BlockRecord>,
+    pub(super) blocks: Vec<BlockRecord>,
     copies: HashMap<BlockId, Copy>,
     nodes: Vec<Node>,
     successors: Vec<Vec<NodeId>>,
     tags: u32,
-    collectives: u64,
-    agreement: Option<NodeId>,
-    communicates: bool,
+    pub(super) collectives: u64,
+    pub(super) agreement: Option<NodeId>,
+    pub(super) communicates: bool,
     description: String,
-    fingerprint: Fingerprint,
+    pub(super) fingerprint: Fingerprint,
 }
 
-struct BlockRecord {
-    home: Rank,
-    bytes: usize,
+pub(super) struct BlockRecord {
+    pub(super) home: Rank,
+    pub(super) bytes: usize,
     /// Storage and its users, on the home rank.
     here: Option<Copy>,
     /// Ranks that hold the current version already, ascending.
-    sent_to: Vec<Rank>,
+    pub(super) sent_to: Vec<Rank>,
 }
 
 /// Storage of a block on this rank, at home or as a copy, with the nodes that used it last.
 #[derive(Clone)]
-struct Copy {
-    cell: Arc<BlockCell>,
+pub(super) struct Copy {
+    pub(super) cell: Arc<BlockCell>,
     writer: Option<NodeId>,
     readers: Vec<NodeId>,
 }
@@ -142,58 +141,6 @@ impl GraphBuilder {
         Ok(())
     }
 
-    /// Combines one block of each rank, in the order of ranks, in place.
-    pub fn all_reduce(&mut self, reduction: Reduction, blocks: &[BlockId]) {
-        let Some((cell, order)) = self.collective("all-reduce", reduction as u64, blocks) else { return };
-        self.add(Operation::AllReduce { order, reduction, cell }, &[Access::Write(blocks[self.rank.index()])]);
-    }
-
-    /// As [`GraphBuilder::all_reduce`], and its last word becomes the number of ranks that failed before it.
-    ///
-    /// The word is the runtime's; whatever tasks leave there is lost. It saves the message with which a
-    /// graph otherwise ends: that all ranks agree whether all succeeded.
-    pub fn all_reduce_and_agree(&mut self, blocks: &[BlockId]) {
-        let reduction = Reduction::SumI64;
-        let Some((cell, order)) = self.collective("all-reduce", reduction as u64, blocks) else { return };
-        let sinks = self.sinks();
-        let node =
-            self.add(Operation::AllReduce { order, reduction, cell }, &[Access::Write(blocks[self.rank.index()])]);
-        for sink in sinks {
-            self.edge(sink, node);
-        }
-        self.agreement = Some(node);
-    }
-
-    /// Brings `parts[r]` of every rank r to `wholes[q]` of every rank q, in the order of ranks, without gaps.
-    ///
-    /// # Panics
-    /// If a whole is not as long as all parts together.
-    pub fn all_gather(&mut self, parts: &[BlockId], wholes: &[BlockId]) {
-        let bytes: Vec<usize> = parts.iter().map(|part| self.blocks[part.index()].bytes).collect();
-        let total: usize = bytes.iter().sum();
-        assert!(wholes.iter().all(|whole| self.blocks[whole.index()].bytes == total), "an all-gather of {total} bytes");
-        let (part, whole) = (parts[self.rank.index()], wholes[self.rank.index()]);
-        let accesses = [Access::Read(part), Access::Write(whole)];
-        if self.size == 1 {
-            let copy: Body = Box::new(|context| {
-                context.write(1).copy_from_slice(&context.read(0));
-                Ok(())
-            });
-            self.task("copy", self.rank, 0, &accesses, || copy).expect("no copy of another rank's block is made");
-            return;
-        }
-        self.fingerprint = bytes.iter().fold(self.fingerprint, |print, &bytes| print.word(bytes as u64));
-        let Some((whole_cell, order)) = self.collective("all-gather", 0, wholes) else { return };
-        let part = Arc::clone(&self.copy(part).cell);
-        self.add(Operation::AllGather { order, part, whole: whole_cell, bytes }, &accesses);
-    }
-
-    /// Brings the root's block to the blocks of all ranks; all are equally long.
-    pub fn broadcast(&mut self, root: Rank, blocks: &[BlockId]) {
-        let Some((cell, order)) = self.collective("broadcast", u64::from(root.0), blocks) else { return };
-        self.add(Operation::Broadcast { order, root, cell }, &[Access::Write(blocks[self.rank.index()])]);
-    }
-
     /// Ends the recording. A graph with messages ends with an agreement of all ranks that all succeeded.
     ///
     /// # Errors
@@ -262,27 +209,7 @@ impl GraphBuilder {
         Ok(())
     }
 
-    /// Counts a collective that writes `blocks`; this rank's storage and the collective's place in the order.
-    /// `None` where one rank is all there is.
-    fn collective(&mut self, kind: &str, detail: u64, blocks: &[BlockId]) -> Option<(Arc<BlockCell>, u64)> {
-        assert_eq!(blocks.len(), self.size, "a collective takes one block of each rank");
-        for (rank, block) in blocks.iter().enumerate() {
-            let record = &mut self.blocks[block.index()];
-            assert_eq!(record.home.index(), rank, "block {rank} of a collective lives on another rank");
-            record.sent_to.clear();
-        }
-        let bytes = self.blocks[blocks[0].index()].bytes as u64;
-        self.fingerprint = self.fingerprint.bytes(kind.as_bytes()).word(detail).word(bytes);
-        if self.size == 1 {
-            return None;
-        }
-        self.communicates = true;
-        self.agreement = None;
-        self.collectives += 1;
-        Some((Arc::clone(&self.copy(blocks[self.rank.index()]).cell), self.collectives - 1))
-    }
-
-    fn copy(&self, block: BlockId) -> &Copy {
+    pub(super) fn copy(&self, block: BlockId) -> &Copy {
         let here = self.blocks[block.index()].here.as_ref();
         here.or_else(|| self.copies.get(&block)).expect("the block was brought to this rank")
     }
@@ -293,7 +220,7 @@ impl GraphBuilder {
     }
 
     /// Adds a node of this rank behind everything its accesses must follow.
-    fn add(&mut self, operation: Operation, accesses: &[Access]) -> NodeId {
+    pub(super) fn add(&mut self, operation: Operation, accesses: &[Access]) -> NodeId {
         let node = NodeId(u32::try_from(self.nodes.len()).expect("node numbers fit in 32 bits"));
         self.nodes.push(Node { operation, dependencies: 0, open: AtomicU32::new(0) });
         self.successors.push(Vec::new());
@@ -314,7 +241,7 @@ impl GraphBuilder {
         node
     }
 
-    fn edge(&mut self, from: NodeId, to: NodeId) {
+    pub(super) fn edge(&mut self, from: NodeId, to: NodeId) {
         let successors = &mut self.successors[from.index()];
         // Edges into `to` are added one after another, so a repeated one would be the last.
         if from != to && successors.last() != Some(&to) {
@@ -323,7 +250,7 @@ impl GraphBuilder {
         }
     }
 
-    fn sinks(&self) -> Vec<NodeId> {
+    pub(super) fn sinks(&self) -> Vec<NodeId> {
         let nodes = 0..self.nodes.len();
         nodes.filter(|&node| self.successors[node].is_empty()).map(|node| NodeId(node as u32)).collect()
     }

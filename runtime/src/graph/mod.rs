@@ -8,6 +8,7 @@
 //! Never here: threads, transports, when a task runs.
 
 mod build;
+mod collective;
 mod node;
 
 pub use build::GraphBuilder;

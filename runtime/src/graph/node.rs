@@ -1,6 +1,6 @@
 //! Nodes: tasks with a body, and operations of the comm thread.
 
-use crate::comm::Reduction;
+use crate::comm::CollectiveRequest;
 use crate::ids::{BlockId, Rank, Tag};
 use crate::memory::{BlockCell, ReadGuard, WriteGuard};
 use std::sync::Arc;
@@ -71,34 +71,12 @@ pub enum Operation {
         /// The copy.
         cell: Arc<BlockCell>,
     },
-    /// Combines blocks of all ranks, in place.
-    AllReduce {
+    /// Does something together with all ranks.
+    Collective {
         /// Its place among the graph's collectives.
         order: u64,
-        /// How words combine.
-        reduction: Reduction,
-        /// This rank's block.
-        cell: Arc<BlockCell>,
-    },
-    /// Brings every rank's part to all ranks.
-    AllGather {
-        /// Its place among the graph's collectives.
-        order: u64,
-        /// What this rank gives.
-        part: Arc<BlockCell>,
-        /// Where all parts come to lie.
-        whole: Arc<BlockCell>,
-        /// Bytes of each rank's part.
-        bytes: Vec<usize>,
-    },
-    /// Brings the root's block to all ranks.
-    Broadcast {
-        /// Its place among the graph's collectives.
-        order: u64,
-        /// The rank that has the block.
-        root: Rank,
-        /// This rank's block.
-        cell: Arc<BlockCell>,
+        /// What, and this rank's blocks.
+        request: CollectiveRequest,
     },
 }
 

@@ -10,7 +10,7 @@ mod session;
 mod table;
 
 pub use launcher::Launcher;
-pub(crate) use session::{Request, Session};
+pub(crate) use session::{Lane, Request, Session};
 pub(crate) use table::{Finished, reduction};
 
 use std::fmt;

@@ -21,6 +21,13 @@ const TEXT_MAX: usize = 8192;
 #[derive(Debug)]
 pub(crate) struct Request(u64);
 
+/// Which of our communicators carries a message: what is posted for a collective never meets a message of a graph.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lane {
+    Messages,
+    Collectives,
+}
+
 /// MPI, initialised, with our communicators.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -184,11 +191,11 @@ impl Session {
     ///
     /// # Safety
     /// Until the request is complete, the bytes stay where they are and nobody writes them.
-    pub(crate) unsafe fn send(&self, data: *const u8, bytes: usize, to: Rank, tag: Tag) -> Result<Request> {
+    pub(crate) unsafe fn send(&self, lane: Lane, data: *const u8, bytes: usize, to: Rank, tag: Tag) -> Result<Request> {
         let (count, tag) = (count(bytes), self.tag("MPI_Isend", to, tag)?);
         // SAFETY: by this function's contract.
         self.start("MPI_Isend", Some(to), |request| unsafe {
-            (self.table.isend)(data.cast(), count, number(to), tag, self.messages, request)
+            (self.table.isend)(data.cast(), count, number(to), tag, self.lane(lane), request)
         })
     }
 
@@ -196,11 +203,18 @@ impl Session {
     ///
     /// # Safety
     /// Until the request is complete, the bytes stay where they are and nobody reads or writes them.
-    pub(crate) unsafe fn receive(&self, data: *mut u8, bytes: usize, from: Rank, tag: Tag) -> Result<Request> {
+    pub(crate) unsafe fn receive(
+        &self,
+        lane: Lane,
+        data: *mut u8,
+        bytes: usize,
+        from: Rank,
+        tag: Tag,
+    ) -> Result<Request> {
         let (count, tag) = (count(bytes), self.tag("MPI_Irecv", from, tag)?);
         // SAFETY: by this function's contract.
         self.start("MPI_Irecv", Some(from), |request| unsafe {
-            (self.table.irecv)(data.cast(), count, number(from), tag, self.messages, request)
+            (self.table.irecv)(data.cast(), count, number(from), tag, self.lane(lane), request)
         })
     }
 
@@ -231,6 +245,57 @@ impl Session {
         // SAFETY: by this function's contract.
         self.start("MPI_Iallreduce", None, |request| unsafe {
             (self.table.iallreduce)(data.cast(), words, reduction, self.collectives, request)
+        })
+    }
+
+    /// Starts a reduction to `root`, where `given` is null for one in place; elsewhere nothing is written.
+    ///
+    /// # Safety
+    /// As for [`Session::send`] with `given`, as for [`Session::all_reduce`] with `result`.
+    pub(crate) unsafe fn reduce(
+        &self,
+        given: *const u8,
+        result: *mut u8,
+        words: usize,
+        reduction: i32,
+        root: Rank,
+    ) -> Result<Request> {
+        let words = count(words);
+        // SAFETY: by this function's contract.
+        self.start("MPI_Ireduce", Some(root), |request| unsafe {
+            let (given, result) = (given.cast(), result.cast());
+            (self.table.ireduce)(given, result, words, reduction, number(root), self.collectives, request)
+        })
+    }
+
+    /// Starts a scan in place; rank 0 of one that is not `inclusive` is left with words without meaning.
+    ///
+    /// # Safety
+    /// As for [`Session::all_reduce`].
+    pub(crate) unsafe fn scan(&self, data: *mut u8, words: usize, reduction: i32, inclusive: bool) -> Result<Request> {
+        let (words, inclusive) = (count(words), c_int::from(inclusive));
+        // SAFETY: by this function's contract.
+        self.start("MPI_Iscan", None, |request| unsafe {
+            (self.table.iscan)(data.cast(), words, reduction, inclusive, self.collectives, request)
+        })
+    }
+
+    /// Starts a reduction of `whole`, of which rank r gets the r-th part, of `counts[r]` words.
+    ///
+    /// # Safety
+    /// As for [`Session::send`] with `whole` and `counts`; as for [`Session::receive`] with `part`; both aligned.
+    pub(crate) unsafe fn reduce_scatter(
+        &self,
+        whole: *const u8,
+        part: *mut u8,
+        counts: &[c_int],
+        reduction: i32,
+    ) -> Result<Request> {
+        assert!(counts.len() == self.size, "one part for each rank");
+        // SAFETY: by this function's contract.
+        self.start("MPI_Ireduce_scatter", None, |request| unsafe {
+            let (whole, part) = (whole.cast(), part.cast());
+            (self.table.ireduce_scatter)(whole, part, counts.as_ptr(), reduction, self.collectives, request)
         })
     }
 
@@ -309,6 +374,13 @@ impl Session {
     pub(crate) fn abort(&self, status: i32) {
         // SAFETY: allowed at any time while MPI is initialised.
         unsafe { (self.table.abort)(status) };
+    }
+
+    fn lane(&self, lane: Lane) -> u64 {
+        match lane {
+            Lane::Messages => self.messages,
+            Lane::Collectives => self.collectives,
+        }
     }
 
     fn start(&self, call: &'static str, peer: Option<Rank>, post: impl FnOnce(*mut u64) -> c_int) -> Result<Request> {

@@ -11,7 +11,7 @@
 use std::ffi::{c_char, c_int, c_void};
 
 /// The version of the table below.
-pub const ABI: u32 = 1;
+pub const ABI: u32 = 2;
 
 /// The name of the one symbol that a plug-in exports; a function of type [`TableFn`].
 pub const SYMBOL: &[u8] = b"girih_mpi_table\0";
@@ -37,6 +37,8 @@ pub mod reduction {
     pub const SUM_I64: i32 = 0;
     /// `MPI_MAX` of `MPI_INT64_T`.
     pub const MAX_I64: i32 = 1;
+    /// `MPI_MIN` of `MPI_INT64_T`.
+    pub const MIN_I64: i32 = 2;
 }
 
 /// What one completed request says.
@@ -119,6 +121,34 @@ pub struct Table {
     /// `MPI_Iallreduce` in place, of `words` 8-byte words.
     pub iallreduce:
         unsafe extern "C" fn(data: *mut c_void, words: c_int, reduction: c_int, comm: u64, request: *mut u64) -> c_int,
+    /// `MPI_Ireduce` to rank `root`, of `words` 8-byte words; `given` is null on the root, for in place.
+    pub ireduce: unsafe extern "C" fn(
+        given: *const c_void,
+        result: *mut c_void,
+        words: c_int,
+        reduction: c_int,
+        root: c_int,
+        comm: u64,
+        request: *mut u64,
+    ) -> c_int,
+    /// `MPI_Iscan`, or `MPI_Iexscan` if not `inclusive`, in place, of `words` 8-byte words.
+    pub iscan: unsafe extern "C" fn(
+        data: *mut c_void,
+        words: c_int,
+        reduction: c_int,
+        inclusive: c_int,
+        comm: u64,
+        request: *mut u64,
+    ) -> c_int,
+    /// `MPI_Ireduce_scatter`; `counts` has the 8-byte words of each rank's part and stays until completion.
+    pub ireduce_scatter: unsafe extern "C" fn(
+        whole: *const c_void,
+        part: *mut c_void,
+        counts: *const c_int,
+        reduction: c_int,
+        comm: u64,
+        request: *mut u64,
+    ) -> c_int,
     /// `MPI_Iallgatherv`; `counts` and `displacements` have one entry per rank and stay until completion.
     pub iallgatherv: unsafe extern "C" fn(
         part: *const c_void,

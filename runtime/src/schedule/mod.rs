@@ -11,7 +11,7 @@ mod latch;
 
 pub use latch::Latch;
 
-use crate::comm::{CollectiveRequest, CommThread, Completion, Post, Request};
+use crate::comm::{Collective, CommThread, Completion, Post, Request};
 use crate::error::{Error, Result};
 use crate::graph::{Context, Graph, Node, Operation};
 use crate::ids::{NodeId, Rank};
@@ -103,7 +103,7 @@ impl Run {
         self.graph.end_epoch();
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         let agreed = self.graph.agreement().map(|node| match &self.graph.nodes()[node.index()].operation {
-            Operation::AllReduce { cell, .. } => status_word(cell) != 0,
+            Operation::Collective { request: Collective::AllReduce { data, .. }, .. } => status_word(data) != 0,
             _ => unreachable!("only an all-reduce carries the status"),
         });
         let failed_anywhere = agreed.unwrap_or(failure.is_some()) || failure.is_some();
@@ -130,18 +130,11 @@ impl Run {
             Operation::Receive { from, tag, cell } => {
                 Request::Receive { from: *from, tag: *tag, data: Arc::clone(cell) }
             }
-            Operation::AllReduce { order, reduction, cell } => {
-                if self.graph.agreement() == Some(node) {
-                    self.write_status(cell);
+            Operation::Collective { order, request } => {
+                if let (Collective::AllReduce { data, .. }, true) = (request, self.graph.agreement() == Some(node)) {
+                    self.write_status(data);
                 }
-                self.collective(*order, CollectiveRequest::AllReduce(*reduction, Arc::clone(cell)))
-            }
-            Operation::AllGather { order, part, whole, bytes } => {
-                let kind = CollectiveRequest::AllGather(Arc::clone(part), Arc::clone(whole), bytes.clone());
-                self.collective(*order, kind)
-            }
-            Operation::Broadcast { order, root, cell } => {
-                self.collective(*order, CollectiveRequest::Broadcast(*root, Arc::clone(cell)))
+                Request::Collective { sequence: self.first_collective + order, kind: request.clone() }
             }
         };
         let comm = self.comm.as_ref().expect("a graph with messages has a comm thread");
@@ -151,10 +144,6 @@ impl Run {
 
     fn launch(&self) -> u32 {
         *self.launch.get().expect("set before the first node is released")
-    }
-
-    fn collective(&self, order: u64, kind: CollectiveRequest) -> Request {
-        Request::Collective { sequence: self.first_collective + order, kind }
     }
 
     fn write_status(&self, cell: &Arc<BlockCell>) {

@@ -11,6 +11,7 @@ use girih_runtime::memory::{BlockCell, Memory};
 use girih_runtime::mpi::Launcher;
 use libloading::os::unix::Library;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -179,6 +180,29 @@ fn part_bytes(rank: usize, bytes: usize) -> usize {
     if rank % 3 == 1 { 0 } else { bytes + 5 * rank }
 }
 
+/// A block and what it must hold when its collective is complete.
+struct Check {
+    what: String,
+    cell: Arc<BlockCell>,
+    expected: Vec<u8>,
+}
+
+type Posted = (Vec<Ticket>, Vec<Check>);
+
+/// These words of what these ranks give, combined, as bytes.
+fn combined(reduction: Reduction, ranks: Range<usize>, words: Range<usize>) -> Vec<u8> {
+    let of_index = |index| {
+        let words = ranks.clone().map(|rank| word(rank, index));
+        let combined = match reduction {
+            Reduction::SumI64 => words.fold(0, i64::wrapping_add),
+            Reduction::MaxI64 => words.fold(i64::MIN, i64::max),
+            Reduction::MinI64 => words.fold(i64::MAX, i64::min),
+        };
+        combined.to_ne_bytes()
+    };
+    words.flat_map(of_index).collect()
+}
+
 fn same(found: &[u8], expected: impl ExactSizeIterator<Item = u8>, what: &str) -> Checked {
     if found.len() != expected.len() {
         return Err(format!("{what}: {} bytes where {} were expected", found.len(), expected.len()));
@@ -302,57 +326,94 @@ impl Wire {
 
     /// All collectives with blocks of these lengths, all in flight at once.
     fn collectives(&mut self, lengths: &[usize]) -> Checked {
-        let (here, size) = (self.here(), self.transport.size());
-        let mut tickets = Vec::new();
-        let (mut broadcasts, mut reduced, mut gathered) = (Vec::new(), Vec::new(), Vec::new());
+        let mut posted = Posted::default();
         for (tag, &bytes) in lengths.iter().enumerate() {
-            tickets.push(self.post(Collective::Barrier)?);
-            for root in 0..size {
-                let give = |index| if root == here { byte(root, 0, tag, index) } else { 0 };
-                let cell = self.filled(bytes, give)?;
-                tickets.push(self.post(Collective::Broadcast { root: Rank::from(root), data: cell.write() })?);
-                broadcasts.push((root, tag, cell));
+            posted.0.push(self.post(Collective::Barrier)?);
+            self.post_broadcasts(tag, bytes, &mut posted)?;
+            for reduction in [Reduction::SumI64, Reduction::MaxI64, Reduction::MinI64] {
+                self.post_reductions(reduction, bytes, &mut posted)?;
             }
-            for reduction in [Reduction::SumI64, Reduction::MaxI64] {
-                let cell = self.block(bytes)?;
-                cell.write().of_mut().iter_mut().enumerate().for_each(|(index, slot)| *slot = word(here, index));
-                tickets.push(self.post(Collective::AllReduce { reduction, data: cell.write() })?);
-                reduced.push((reduction, cell));
-            }
-            let parts: Vec<usize> = (0..size).map(|rank| part_bytes(rank, bytes)).collect();
-            let part = self.filled(parts[here], |index| byte(here, 1, tag, index))?;
-            let whole = self.block(parts.iter().sum())?;
-            let collective = Collective::AllGather { part: part.read(), whole: whole.write(), bytes: parts.clone() };
-            tickets.push(self.post(collective)?);
-            gathered.push((tag, parts, whole));
+            self.post_movements(tag, bytes, &mut posted)?;
         }
-        self.wait(&tickets)?;
-        for (root, tag, cell) in broadcasts {
-            let expected = (0..cell.bytes()).map(|index| byte(root, 0, tag, index));
-            same(&cell.read(), expected, &format!("broadcast {tag} of {root}"))?;
-        }
-        for (reduction, cell) in reduced {
-            let expected = |index| {
-                let words = (0..size).map(|rank| word(rank, index));
-                match reduction {
-                    Reduction::SumI64 => words.fold(0, i64::wrapping_add),
-                    Reduction::MaxI64 => words.fold(i64::MIN, i64::max),
-                }
-            };
-            let cell = cell.read();
-            if let Some(index) =
-                cell.of::<i64>().iter().enumerate().position(|(index, &found)| found != expected(index))
-            {
-                return Err(format!("{reduction:?} of {} bytes: word {index} is wrong", cell.len()));
-            }
-        }
-        for (tag, parts, whole) in gathered {
-            let expected = parts.iter().enumerate();
-            let expected: Vec<u8> =
-                expected.flat_map(|(rank, &bytes)| (0..bytes).map(move |index| byte(rank, 1, tag, index))).collect();
-            same(&whole.read(), expected.into_iter(), &format!("gather {tag}"))?;
+        self.wait(&posted.0)?;
+        let found = |Check { what, cell, expected }: Check| same(&cell.read(), expected.into_iter(), &what);
+        posted.1.into_iter().try_for_each(found)
+    }
+
+    fn post_broadcasts(&mut self, tag: usize, bytes: usize, (tickets, checks): &mut Posted) -> Checked {
+        let here = self.here();
+        for root in 0..self.transport.size() {
+            let cell = self.filled(bytes, |index| if root == here { byte(root, 0, tag, index) } else { 0 })?;
+            tickets.push(self.post(Collective::Broadcast { root: Rank::from(root), data: cell.write() })?);
+            let expected = (0..bytes).map(|index| byte(root, 0, tag, index)).collect();
+            checks.push(Check { what: format!("broadcast {tag} of {root}"), cell, expected });
         }
         Ok(())
+    }
+
+    fn post_reductions(&mut self, reduction: Reduction, bytes: usize, (tickets, checks): &mut Posted) -> Checked {
+        let (here, size) = (self.here(), self.transport.size());
+        let mut check = |what: &str, cell: Arc<BlockCell>, ranks: Range<usize>, words: Range<usize>| {
+            let what = format!("{what}, {reduction:?}");
+            checks.push(Check { what, cell, expected: combined(reduction, ranks, words) });
+        };
+        let words = bytes / 8;
+        let cell = self.words(words)?;
+        tickets.push(self.post(Collective::AllReduce { reduction, data: cell.write() })?);
+        check("all-reduce", cell, 0..size, 0..words);
+        for root in 0..size {
+            let cell = self.words(words)?;
+            tickets.push(self.post(Collective::Reduce { root: Rank::from(root), reduction, data: cell.write() })?);
+            check("reduce", cell, if root == here { 0..size } else { here..here + 1 }, 0..words);
+        }
+        for inclusive in [true, false] {
+            let cell = self.words(words)?;
+            tickets.push(self.post(Collective::Scan { reduction, inclusive, data: cell.write() })?);
+            check("scan", cell, 0..here + usize::from(inclusive), 0..words);
+        }
+        let parts: Vec<usize> = (0..size).map(|rank| part_bytes(rank, bytes) / 8).collect();
+        let (whole, cell) = (self.words(parts.iter().sum())?.read(), self.block(8 * parts[here])?);
+        let (part, bytes) = (cell.write(), parts.iter().map(|words| 8 * words).collect());
+        tickets.push(self.post(Collective::ReduceScatter { reduction, whole, part, bytes })?);
+        let start = parts[..here].iter().sum::<usize>();
+        check("reduce-scatter", cell, 0..size, start..start + parts[here]);
+        Ok(())
+    }
+
+    fn post_movements(&mut self, tag: usize, bytes: usize, (tickets, checks): &mut Posted) -> Checked {
+        let (here, size) = (self.here(), self.transport.size());
+        let parts: Arc<[usize]> = (0..size).map(|rank| part_bytes(rank, bytes)).collect();
+        let part = self.filled(parts[here], |index| byte(here, 1, tag, index))?;
+        let whole = self.block(parts.iter().sum())?;
+        let of_rank = |rank: usize| (0..parts[rank]).map(move |index| byte(rank, 1, tag, index));
+        let (what, expected) = (format!("gather {tag}"), (0..size).flat_map(of_rank).collect());
+        checks.push(Check { what, cell: Arc::clone(&whole), expected });
+        let collective = Collective::AllGather { part: part.read(), whole: whole.write(), bytes: Arc::clone(&parts) };
+        tickets.push(self.post(collective)?);
+
+        // Some pairs have nothing for each other, and what comes is of another length than what goes.
+        let of_pair = |from: usize, to: usize| if (from + to) % 3 == 1 { 0 } else { bytes / 2 + 7 * from + to };
+        let given = |from: usize, to: usize| (0..of_pair(from, to)).map(move |index| byte(from, to, tag, index));
+        let mine: Vec<u8> = (0..size).flat_map(|to| given(here, to)).collect();
+        let sends = self.filled(mine.len(), |index| mine[index])?;
+        let expected: Vec<u8> = (0..size).flat_map(|from| given(from, here)).collect();
+        let receives = self.block(expected.len())?;
+        checks.push(Check { what: format!("all-to-all {tag}"), cell: Arc::clone(&receives), expected });
+        let collective = Collective::AllToAll {
+            sends: sends.read(),
+            receives: receives.write(),
+            sent: (0..size).map(|to| of_pair(here, to)).collect(),
+            received: (0..size).map(|from| of_pair(from, here)).collect(),
+        };
+        tickets.push(self.post(collective)?);
+        Ok(())
+    }
+
+    /// A block of words that this rank gives to a reduction.
+    fn words(&self, words: usize) -> Checked<Arc<BlockCell>> {
+        let (cell, here) = (self.block(8 * words)?, self.here());
+        cell.write().of_mut().iter_mut().enumerate().for_each(|(index, slot)| *slot = word(here, index));
+        Ok(cell)
     }
 
     fn post(&mut self, collective: Collective) -> Checked<Ticket> {

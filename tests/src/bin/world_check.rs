@@ -6,6 +6,7 @@ use girih_runtime::config::Config;
 use girih_runtime::error::Error;
 use girih_runtime::ids::Rank;
 use girih_runtime::world::World;
+use girih_tests::collectives::{check_calls, check_graph};
 use girih_tests::random_graph::{Program, count_ranks};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
         Ok(world) => world,
         Err(error) => return refuse(&error.to_string()),
     };
-    let checks = [random_graphs, faults, bytes, idleness];
+    let checks = [random_graphs, collectives, faults, bytes, idleness];
     let outcome = checks.iter().try_for_each(|check| check(&world));
     if let Err(text) = outcome {
         // The other ranks may wait for this one.
@@ -56,6 +57,10 @@ fn random_graphs(world: &World) -> Checked {
         }
     }
     Ok(())
+}
+
+fn collectives(world: &World) -> Checked {
+    (0..20).try_for_each(|seed| check_graph(world, seed).and_then(|()| check_calls(world, seed)))
 }
 
 /// A task that fails on one rank fails on all, and the world goes on.

@@ -8,11 +8,16 @@
 
 #![allow(unsafe_code, reason = "MPI holds addresses of blocks, under the invariant above")]
 
-use super::transport::{Collective, Reduction, Ticket, Transport};
+mod collectives;
+mod exchange;
+
+use super::collective::Collective;
+use super::transport::{Ticket, Transport};
 use crate::error::{Error, Result};
 use crate::ids::{Rank, Tag};
 use crate::memory::{ReadGuard, WriteGuard};
-use crate::mpi::{self, Finished, Launcher, Session, reduction};
+use crate::mpi::{self, Finished, Lane, Launcher, Session};
+use exchange::Exchange;
 use std::path::Path;
 
 /// More than this goes to MPI in several calls, whose counts and displacements are 32-bit integers.
@@ -30,6 +35,8 @@ pub struct MpiTransport {
     vacant: Vec<usize>,
     /// Room for the results of a test.
     finished: Vec<Finished>,
+    /// Tickets of operations for which MPI had nothing to do.
+    done_at_once: Vec<Ticket>,
     call_bytes_max: usize,
 }
 
@@ -37,25 +44,36 @@ pub struct MpiTransport {
 #[derive(Clone, Copy, Debug)]
 struct Part {
     operation: usize,
+    call: &'static str,
+    peer: Option<Rank>,
     /// How many bytes must come, for a receive.
     bytes_expected: Option<usize>,
+}
+
+impl Part {
+    /// A part without a peer and without a length.
+    fn of(operation: usize, call: &'static str) -> Part {
+        Part { operation, call, peer: None, bytes_expected: None }
+    }
 }
 
 #[derive(Debug)]
 struct Operation {
     ticket: Ticket,
-    call: &'static str,
-    peer: Option<Rank>,
     unfinished: usize,
     failed: bool,
-    _buffers: Buffers,
+    /// What of an all-to-all is not posted.
+    exchange: Option<Exchange>,
+    /// What to write when all is done, where MPI leaves words without meaning.
+    fill: Option<i64>,
+    buffers: Buffers,
 }
 
 /// What MPI reads and writes until an operation is complete.
 #[derive(Debug, Default)]
 struct Buffers {
     _read: Option<ReadGuard>,
-    _written: Option<WriteGuard>,
+    written: Option<WriteGuard>,
     _counts: Vec<i32>,
     _displacements: Vec<i32>,
 }
@@ -79,6 +97,7 @@ impl MpiTransport {
             operations: Vec::new(),
             vacant: Vec::new(),
             finished: Vec::new(),
+            done_at_once: Vec::new(),
             call_bytes_max: CALL_BYTES_MAX,
         }))
     }
@@ -131,8 +150,8 @@ impl MpiTransport {
     }
 
     /// Enters an operation without requests, and gives its place.
-    fn enter(&mut self, ticket: Ticket, call: &'static str, peer: Option<Rank>, buffers: Buffers) -> usize {
-        let operation = Operation { ticket, call, peer, unfinished: 0, failed: false, _buffers: buffers };
+    fn enter(&mut self, ticket: Ticket, buffers: Buffers) -> usize {
+        let operation = Operation { ticket, unfinished: 0, failed: false, exchange: None, fill: None, buffers };
         match self.vacant.pop() {
             Some(place) => {
                 self.operations[place] = Some(operation);
@@ -146,23 +165,28 @@ impl MpiTransport {
     }
 
     /// Adds a request to an operation; an operation that gets none is given up.
-    fn add(&mut self, place: usize, request: Result<mpi::Request>, bytes_expected: Option<usize>) -> Result<()> {
-        let operation = self.operations[place].as_mut().expect("an operation being posted");
+    fn add(&mut self, request: Result<mpi::Request>, part: Part) -> Result<()> {
+        let operation = self.operations[part.operation].as_mut().expect("an operation being posted");
         match request {
             Ok(request) => {
                 operation.unfinished += 1;
                 self.requests.push(request);
-                self.parts.push(Part { operation: place, bytes_expected });
+                self.parts.push(part);
                 Ok(())
             }
             Err(error) => {
                 operation.failed = true;
+                operation.exchange = None;
                 if operation.unfinished == 0 {
-                    self.leave(place);
+                    self.leave(part.operation);
                 }
                 Err(error)
             }
         }
+    }
+
+    fn operation(&mut self, place: usize) -> &mut Operation {
+        self.operations[place].as_mut().expect("an operation that is not complete")
     }
 
     /// Takes an operation out; its buffers are free when the result is dropped.
@@ -171,120 +195,45 @@ impl MpiTransport {
         self.operations[place].take()
     }
 
-    fn post_broadcast(&mut self, ticket: Ticket, root: Rank, mut data: WriteGuard) -> Result<()> {
-        let (start, bytes, limit) = (data.as_mut_ptr(), data.len(), self.call_bytes_max);
-        let buffers = Buffers { _written: Some(data), ..Buffers::default() };
-        let place = self.enter(ticket, "MPI_Ibcast", Some(root), buffers);
-        for (offset, bytes) in pieces(bytes, limit) {
-            // SAFETY: the piece lies within the block, which `enter` keeps until the request is complete.
-            let request = unsafe { self.session().broadcast(start.add(offset), bytes, root) };
-            self.add(place, request, None)?;
-        }
-        Ok(())
-    }
-
-    fn post_all_reduce(&mut self, ticket: Ticket, reduction: Reduction, mut data: WriteGuard) -> Result<()> {
-        assert!(data.len().is_multiple_of(8), "a reduction of {} bytes has a part of a word", data.len());
-        let (start, bytes, limit) = (data.as_mut_ptr(), data.len(), self.call_bytes_max);
-        assert_eq!(start.align_offset(8), 0, "a reduction of words that are not aligned");
-        let operation = match reduction {
-            Reduction::SumI64 => reduction::SUM_I64,
-            Reduction::MaxI64 => reduction::MAX_I64,
-        };
-        let buffers = Buffers { _written: Some(data), ..Buffers::default() };
-        let place = self.enter(ticket, "MPI_Iallreduce", None, buffers);
-        for (offset, bytes) in pieces(bytes, limit) {
-            // SAFETY: as in `post_broadcast`; the limit is a multiple of the word.
-            let request = unsafe { self.session().all_reduce(start.add(offset), bytes / 8, operation) };
-            self.add(place, request, None)?;
-        }
-        Ok(())
-    }
-
-    fn post_all_gather(
-        &mut self,
-        ticket: Ticket,
-        part: ReadGuard,
-        mut whole: WriteGuard,
-        bytes: &[usize],
-    ) -> Result<()> {
-        assert_eq!(bytes.len(), self.size(), "a gather has one part for each rank");
-        let total: usize = bytes.iter().sum();
-        let here = self.rank().index();
-        assert!(part.len() == bytes[here] && whole.len() == total, "the lengths of a gather disagree");
-        let offsets = bytes.iter().scan(0, |end, &bytes| {
-            *end += bytes;
-            Some(*end - bytes)
-        });
-        let offsets: Vec<usize> = offsets.collect();
-        if total > self.call_bytes_max {
-            whole[offsets[here]..][..part.len()].copy_from_slice(&part);
-            return self.post_gather_by_broadcasts(ticket, whole, bytes, &offsets);
-        }
-        let narrow = |&bytes: &usize| i32::try_from(bytes).expect("at most 1 GiB in all");
-        let counts: Vec<i32> = bytes.iter().map(narrow).collect();
-        let displacements: Vec<i32> = offsets.iter().map(narrow).collect();
-        // SAFETY: `enter` keeps all four buffers, whose contents do not move with their owners, until the
-        // request is complete.
-        let request = unsafe { self.session().all_gather(part.as_ptr(), whole.as_mut_ptr(), &counts, &displacements) };
-        let buffers =
-            Buffers { _read: Some(part), _written: Some(whole), _counts: counts, _displacements: displacements };
-        let place = self.enter(ticket, "MPI_Iallgatherv", None, buffers);
-        self.add(place, request, None)
-    }
-
-    /// A gather whose displacements would not fit: every rank broadcasts its part, already in place.
-    fn post_gather_by_broadcasts(
-        &mut self,
-        ticket: Ticket,
-        mut whole: WriteGuard,
-        bytes: &[usize],
-        offsets: &[usize],
-    ) -> Result<()> {
-        let (start, limit) = (whole.as_mut_ptr(), self.call_bytes_max);
-        let buffers = Buffers { _written: Some(whole), ..Buffers::default() };
-        let place = self.enter(ticket, "MPI_Ibcast", None, buffers);
-        for (root, (&bytes, &offset)) in bytes.iter().zip(offsets).enumerate() {
-            for (inner, bytes) in pieces(bytes, limit) {
-                // SAFETY: as in `post_broadcast`; the pieces are disjoint.
-                let request = unsafe { self.session().broadcast(start.add(offset + inner), bytes, Rank::from(root)) };
-                self.add(place, request, None)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Takes note of a completed request; its operation's ticket is done with its last request.
     fn complete(&mut self, finished: Finished, done: &mut Vec<Ticket>) -> Result<()> {
         let index = usize::try_from(finished.index).expect("an index of this machine");
         self.requests.swap_remove(index);
         let part = self.parts.swap_remove(index);
-        let operation = self.operations[part.operation].as_mut().expect("an operation with a request");
-        let (call, peer) = (operation.call, operation.peer);
-        let result = self.session.as_ref().expect("checked by `progress`").check(call, peer, finished.code);
-        let result = result.and_then(|()| match part.bytes_expected {
+        let result = self.session().check(part.call, part.peer, finished.code);
+        let mut result = result.and_then(|()| match part.bytes_expected {
             Some(expected) if expected as u64 != finished.bytes => {
                 let message = format!("{} bytes came where {expected} were expected", finished.bytes);
-                Err(Error::Transport { rank: self.rank(), call, peer, message })
+                Err(Error::Transport { rank: self.rank(), call: part.call, peer: part.peer, message })
             }
             _ => Ok(()),
         });
-        let operation = self.operations[part.operation].as_mut().expect("found above");
+        let operation = self.operations[part.operation].as_mut().expect("an operation with a request");
         operation.unfinished -= 1;
-        operation.failed |= result.is_err();
-        if operation.unfinished == 0
-            && let Some(operation) = self.leave(part.operation)
-            && !operation.failed
-        {
-            done.push(operation.ticket);
+        if result.is_err() {
+            operation.failed = true;
+            operation.exchange = None;
         }
+        if operation.exchange.is_some() {
+            result = self.advance(part.operation);
+        }
+        self.settle(part.operation, done);
         result
     }
-}
 
-/// The pieces of a collective: where each starts and how long it is; one, empty, for no bytes.
-fn pieces(bytes: usize, limit: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..bytes.div_ceil(limit).max(1)).map(move |piece| (piece * limit, limit.min(bytes - piece * limit)))
+    /// Ends an operation of which nothing is left.
+    fn settle(&mut self, place: usize, done: &mut Vec<Ticket>) {
+        let finished = |operation: &Operation| operation.unfinished == 0 && operation.exchange.is_none();
+        if self.operations[place].as_ref().is_some_and(finished)
+            && let Some(mut operation) = self.leave(place)
+            && !operation.failed
+        {
+            if let (Some(word), Some(data)) = (operation.fill, &mut operation.buffers.written) {
+                data.of_mut().fill(word);
+            }
+            done.push(operation.ticket);
+        }
+    }
 }
 
 /// The pieces of a message: as many full ones as there are, and a shorter one that ends it.
@@ -303,42 +252,34 @@ impl Transport for MpiTransport {
 
     fn post_send(&mut self, ticket: Ticket, to: Rank, tag: Tag, data: ReadGuard) -> Result<()> {
         let (start, bytes, limit) = (data.as_ptr(), data.len(), self.call_bytes_max);
-        let buffers = Buffers { _read: Some(data), ..Buffers::default() };
-        let place = self.enter(ticket, "MPI_Isend", Some(to), buffers);
+        let operation = self.enter(ticket, Buffers { _read: Some(data), ..Buffers::default() });
+        let part = Part { peer: Some(to), ..Part::of(operation, "MPI_Isend") };
         for (offset, bytes) in pieces_with_end(bytes, limit) {
             // SAFETY: the piece lies within the block, which `enter` keeps until the request is complete.
-            let request = unsafe { self.session().send(start.add(offset), bytes, to, tag) };
-            self.add(place, request, None)?;
+            let request = unsafe { self.session().send(Lane::Messages, start.add(offset), bytes, to, tag) };
+            self.add(request, part)?;
         }
         Ok(())
     }
 
     fn post_receive(&mut self, ticket: Ticket, from: Rank, tag: Tag, mut data: WriteGuard) -> Result<()> {
         let (start, bytes, limit) = (data.as_mut_ptr(), data.len(), self.call_bytes_max);
-        let buffers = Buffers { _written: Some(data), ..Buffers::default() };
-        let place = self.enter(ticket, "MPI_Irecv", Some(from), buffers);
+        let operation = self.enter(ticket, Buffers { written: Some(data), ..Buffers::default() });
         for (offset, bytes) in pieces_with_end(bytes, limit) {
+            let part = Part { operation, call: "MPI_Irecv", peer: Some(from), bytes_expected: Some(bytes) };
             // SAFETY: the piece lies within the block, which `enter` keeps until the request is complete.
-            let request = unsafe { self.session().receive(start.add(offset), bytes, from, tag) };
-            self.add(place, request, Some(bytes))?;
+            let request = unsafe { self.session().receive(Lane::Messages, start.add(offset), bytes, from, tag) };
+            self.add(request, part)?;
         }
         Ok(())
     }
 
     fn post_collective(&mut self, ticket: Ticket, collective: Collective) -> Result<()> {
-        match collective {
-            Collective::Barrier => {
-                let place = self.enter(ticket, "MPI_Ibarrier", None, Buffers::default());
-                let request = self.session().barrier();
-                self.add(place, request, None)
-            }
-            Collective::Broadcast { root, data } => self.post_broadcast(ticket, root, data),
-            Collective::AllReduce { reduction, data } => self.post_all_reduce(ticket, reduction, data),
-            Collective::AllGather { part, whole, bytes } => self.post_all_gather(ticket, part, whole, &bytes),
-        }
+        self.start_collective(ticket, collective)
     }
 
     fn progress(&mut self, done: &mut Vec<Ticket>) -> Result<()> {
+        done.append(&mut self.done_at_once);
         if self.requests.is_empty() {
             return Ok(());
         }
@@ -383,13 +324,6 @@ impl Drop for MpiTransport {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_pieces_cover_the_bytes() {
-        for (bytes, expected) in [(0, vec![(0, 0)]), (7, vec![(0, 7)]), (8, vec![(0, 8)]), (9, vec![(0, 8), (8, 1)])] {
-            assert_eq!(pieces(bytes, 8).collect::<Vec<_>>(), expected);
-        }
-    }
 
     #[test]
     fn a_message_ends_with_a_short_piece() {

@@ -3,9 +3,11 @@
 //! Invariant: all ranks take the same steps, graphs and collectives outside of them, in the same order; a turn of
 //! `control` makes this order one of whole steps on each rank, and an agreement finds ranks that do not keep to it.
 
-use crate::comm::{CollectiveRequest, CommThread, MpiTransport, Traffic, Transport};
+mod collectives;
+
+use crate::comm::{CommThread, MpiTransport, Traffic, Transport};
 use crate::config::{Config, variable};
-use crate::control::{Agreed, Control, Step, Turn, text_of};
+use crate::control::{Control, Step, Turn, text_of};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphBuilder};
 use crate::ids::Rank;
@@ -280,70 +282,6 @@ impl World {
     /// Sets what tells where the user's program is, as `file:line`; it becomes part of each agreement.
     pub fn locate_with(&self, site: impl Fn() -> Option<String> + Send + Sync + 'static) {
         self.0.control.locate_with(site);
-    }
-
-    /// Waits until all ranks have come here.
-    ///
-    /// # Errors
-    /// Replicated: `Error::Divergence`. Local: `Error::Transport`.
-    pub fn barrier(&self) -> Result<()> {
-        // Nobody knows the words of all ranks before all have come.
-        self.0.control.turn()?.agree(Step { operation: "barrier", ..Step::new("barrier") }).map(drop)
-    }
-
-    /// The root's bytes, on all ranks.
-    ///
-    /// # Errors
-    /// Replicated: `Error::Divergence`. Local: `Error::Transport`, `Error::Memory`.
-    pub fn broadcast_bytes(&self, root: Rank, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        let here = self.0.rank == root;
-        let mut turn = self.0.control.turn()?;
-        let what = format!("broadcast from {root}");
-        let length = turn.agree(Step { word: if here { bytes.len() as i64 } else { 0 }, ..Step::new(&what) })?.most;
-        if self.0.size == 1 {
-            return Ok(bytes);
-        }
-        let data = if here { turn.cell(&bytes)? } else { self.0.memory.block(length as usize)? };
-        turn.collective("control", CollectiveRequest::Broadcast(root, Arc::clone(&data)))?;
-        Ok(data.read().to_vec())
-    }
-
-    /// Every rank's bytes, on all ranks, in the order of ranks.
-    ///
-    /// # Errors
-    /// Replicated: `Error::Divergence`. Local: `Error::Transport`, `Error::Memory`.
-    pub fn all_gather_bytes(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>> {
-        let mut turn = self.0.control.turn()?;
-        let Agreed { most, least } = turn.agree(Step { word: bytes.len() as i64, ..Step::new("gather of bytes") })?;
-        match self.0.size {
-            1 => Ok(vec![bytes]),
-            ranks if most == 0 => Ok(vec![bytes; ranks]),
-            ranks if most == least => turn.gather(&bytes, vec![most as usize; ranks]),
-            _ => turn.exchange(&bytes),
-        }
-    }
-
-    /// This rank's value if all ranks succeeded; else the lowest failed rank with its text, on all ranks.
-    ///
-    /// Cost: five words; after a failure the texts too.
-    ///
-    /// # Errors
-    /// Replicated: `Error::Remote` with the rank and its text, on the failed rank too; `Error::Divergence`.
-    pub fn agree<T>(&self, outcome: Result<T, String>) -> Result<T> {
-        let (value, failure) = match outcome {
-            Ok(value) => (Some(value), None),
-            Err(text) => (None, Some(text)),
-        };
-        self.0.control.turn()?.agree(Step { failure, ..Step::new("agreement") })?;
-        Ok(value.expect("a failed rank does not agree"))
-    }
-
-    /// The greatest of the ranks' words, on all ranks.
-    ///
-    /// # Errors
-    /// Replicated: `Error::Divergence`. Local: `Error::Transport`.
-    pub fn max(&self, word: i64) -> Result<i64> {
-        Ok(self.0.control.turn()?.agree(Step { word, ..Step::new("maximum of a word") })?.most)
     }
 
     /// Bytes and messages this rank gave to its transport since the start or the last reset, by operation.
