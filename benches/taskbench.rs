@@ -31,6 +31,9 @@ struct Options {
     /// Outputs kept of each point; by default as few as the pattern allows without further edges.
     #[arg(long)]
     fields: Option<usize>,
+    /// Records a trace of everything into this file.
+    #[arg(long)]
+    trace: Option<PathBuf>,
     /// Directory of the MPI plug-ins.
     #[arg(long, default_value = "bindings/python/girih/_mpi")]
     plugins: PathBuf,
@@ -38,7 +41,7 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let config = Config { threads: options.threads, ..Config::default() };
+    let config = Config { threads: options.threads, trace: options.trace.clone(), ..Config::default() };
     let reports = match options.ranks {
         Some(ranks) => local::run_with(ranks, 0, &config, |world| sweep(world, &options)),
         None => World::join(config, options.plugins.clone()).and_then(|world| {

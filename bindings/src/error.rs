@@ -21,6 +21,10 @@ pub(crate) fn runtime_error(py: Python<'_>, error: &RuntimeError) -> PyErr {
         RuntimeError::Remote { rank, message } => rank_error(py, rank.0, message),
         RuntimeError::Divergence { .. } => divergence_error(py, &error.to_string()),
         RuntimeError::Memory { .. } => PyMemoryError::new_err(error.to_string()),
+        RuntimeError::File { path, .. } if path.parent().is_some_and(|folder| !folder.join(".").exists()) => {
+            PyFileNotFoundError::new_err(error.to_string())
+        }
+        RuntimeError::File { .. } => PyOSError::new_err(error.to_string()),
         RuntimeError::Config(_) => PyValueError::new_err(error.to_string()),
         _ => PyRuntimeError::new_err(error.to_string()),
     }

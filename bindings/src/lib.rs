@@ -21,8 +21,8 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use super::world::{
-        abort, all_gather_bytes, barrier, broadcast_bytes, rank, report, set_plugin_dir, shut_down, size, start,
-        world_info,
+        abort, all_gather_bytes, barrier, begin_trace, broadcast_bytes, discard_trace, end_trace, rank, report,
+        set_plugin_dir, shut_down, size, start, world_info,
     };
 
     #[pymodule_export]

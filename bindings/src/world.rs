@@ -136,6 +136,25 @@ pub(crate) fn report(py: Python<'_>, reset: bool) -> PyResult<Bound<'_, PyDict>>
 }
 
 #[pyfunction]
+pub(crate) fn begin_trace(py: Python<'_>, path: PathBuf) -> PyResult<()> {
+    let world = world(py)?;
+    py.detach(|| world.begin_trace(&path)).map_err(|error| runtime_error(py, &error))
+}
+
+#[pyfunction]
+pub(crate) fn end_trace(py: Python<'_>) -> PyResult<()> {
+    let world = world(py)?;
+    py.detach(|| world.end_trace()).map_err(|error| runtime_error(py, &error))
+}
+
+#[pyfunction]
+pub(crate) fn discard_trace(py: Python<'_>) -> PyResult<()> {
+    let world = world(py)?;
+    py.detach(|| world.discard_trace());
+    Ok(())
+}
+
+#[pyfunction]
 #[pyo3(signature = (part, /))]
 pub(crate) fn all_gather_bytes(py: Python<'_>, part: Vec<u8>) -> PyResult<Vec<Bound<'_, PyBytes>>> {
     let world = world(py)?;

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Options of one rank.
@@ -19,6 +20,8 @@ pub struct Config {
     /// How long a rank waits without anything moving before it says what it waits for; `GIRIH_WATCHDOG`, in seconds,
     /// 0 for never. Default: 60 s.
     pub silence: Option<Duration>,
+    /// A file for the trace of everything until the world is shut down; `GIRIH_TRACE`. Default: none is recorded.
+    pub trace: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -29,6 +32,7 @@ impl Default for Config {
             bytes_max: None,
             bind: true,
             silence: Some(Duration::from_secs(60)),
+            trace: None,
         }
     }
 }
@@ -56,6 +60,7 @@ impl Config {
         if let Some(text) = variable("GIRIH_MEMORY_LIMIT") {
             config.bytes_max = Some(bytes("GIRIH_MEMORY_LIMIT", &text)?);
         }
+        config.trace = variable("GIRIH_TRACE").filter(|path| !path.is_empty()).map(PathBuf::from);
         if let Some(text) = variable("GIRIH_WATCHDOG") {
             let seconds = text.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
             let silence = seconds.ok_or_else(|| {

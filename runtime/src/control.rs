@@ -13,6 +13,7 @@ use crate::fingerprint::Fingerprint;
 use crate::ids::Rank;
 use crate::memory::{BlockCell, Memory};
 use crate::schedule::Latch;
+use crate::trace::Tracer;
 use crate::watch::{Report, Vigil};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -30,6 +31,7 @@ pub(crate) struct Control {
     site: RwLock<Box<Site>>,
     /// How long a wait may be silent.
     silence: Option<Duration>,
+    tracer: Arc<Tracer>,
 }
 
 /// How far this rank has come; equal on all ranks that are in step.
@@ -108,11 +110,12 @@ impl Control {
         memory: Arc<Memory>,
         comm: Option<Arc<CommThread>>,
         silence: Option<Duration>,
+        tracer: Arc<Tracer>,
     ) -> Control {
         let (since, now) = (Fingerprint::default(), String::new());
         let order = Mutex::new(Order { collectives: 0, unheard: None, since, steps: 0, now, last: None });
         let site: Box<Site> = Box::new(|| None);
-        Control { rank, size, memory, comm: RwLock::new(comm), order, site: RwLock::new(site), silence }
+        Control { rank, size, memory, comm: RwLock::new(comm), order, site: RwLock::new(site), silence, tracer }
     }
 
     /// Sets what tells where the program is.
@@ -248,6 +251,7 @@ impl Turn<'_> {
     /// A collective outside of any graph, for ranks that have agreed to do it.
     pub(crate) fn collective(&mut self, operation: &'static str, kind: CollectiveRequest) -> Result<()> {
         let Some(comm) = &self.comm else { return Ok(()) };
+        let begun = self.control.tracer.begin();
         let sequence = self.order.collectives;
         self.order.collectives += 1;
         let waiter = Arc::new(Waiter::default());
@@ -259,6 +263,8 @@ impl Turn<'_> {
             self.watch(&mut vigil, 0, &|| comm.outstanding());
         }
         self.order.done();
+        let what = begun.map_or(String::new(), |_| format!("{operation}: {}", self.order.now));
+        self.control.tracer.main(begun, &what, self.control.memory.bytes_in_use());
         waiter.outcome.lock().unwrap_or_else(PoisonError::into_inner).take().expect("set before the latch opens")
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::ids::Rank;
 use std::fmt;
+use std::path::PathBuf;
 
 /// An error of the runtime.
 #[derive(Clone, Debug)]
@@ -52,6 +53,13 @@ pub enum Error {
         /// What that rank is about to do, and where.
         there: String,
     },
+    /// Replicated: a file of the runtime's own, such as a trace, cannot be written.
+    File {
+        /// The file as the caller named it.
+        path: PathBuf,
+        /// What the system says.
+        message: String,
+    },
     /// Local: a block would exceed the memory budget.
     Memory {
         /// Bytes that were asked for.
@@ -74,6 +82,7 @@ impl fmt::Display for Error {
             Error::Divergence { rank, here, there } => {
                 write!(f, "the ranks diverge: this rank is at `{here}`, but {rank} is at `{there}`")
             }
+            Error::File { path, message } => write!(f, "{}: {message}", path.display()),
             Error::Memory { bytes, bytes_left } => {
                 write!(
                     f,

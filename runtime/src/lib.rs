@@ -42,5 +42,6 @@ pub mod mpi;
 pub mod pool;
 pub mod schedule;
 pub mod topology;
+pub mod trace;
 mod watch;
 pub mod world;

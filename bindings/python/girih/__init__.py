@@ -121,6 +121,7 @@ from girih._native import (  # noqa: E402
 )
 from girih._native import absolute as abs  # noqa: E402
 from girih.errors import DivergenceError, RankError  # noqa: E402
+from girih.tracing import trace  # noqa: E402
 
 __all__ = [
     "Array",
@@ -216,6 +217,7 @@ __all__ = [
     "sum",
     "tan",
     "tanh",
+    "trace",
     "transpose",
     "trunc",
     "var",

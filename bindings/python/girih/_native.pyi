@@ -25,9 +25,10 @@ _Index: TypeAlias = _Place | tuple[_Place, ...]
 
 __all__ = [
     "Array", "Model", "Observations", "abort", "absolute", "add", "all", "all_gather_bytes", "any", "arange",
-    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asarray", "barrier", "bitwise_and",
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asarray", "barrier", "begin_trace",
+    "bitwise_and",
     "bitwise_or", "bitwise_xor", "broadcast_bytes", "cbrt", "ceil", "clip", "copysign", "cos", "cosh",
-    "count_nonzero", "divide", "empty", "equal", "exp", "exp2", "expm1", "eye", "floor",
+    "count_nonzero", "discard_trace", "divide", "empty", "end_trace", "equal", "exp", "exp2", "expm1", "eye", "floor",
     "floor_divide", "fmax", "fmin", "from_local", "full", "greater", "greater_equal", "hypot", "invert",
     "isfinite", "isinf", "isnan", "left_shift", "less", "less_equal", "linspace", "load", "log", "log10", "log1p",
     "log2", "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "max", "maximum", "mean", "min",
@@ -93,6 +94,21 @@ def report(reset: bool = False) -> dict[str, dict[str, int]]:
     >>> sum(row["bytes"] for row in gr.report().values())
     0
     """
+
+def begin_trace(path: str | PathLike[str]) -> None:
+    """Begins to record what every thread of every rank does; `girih.trace` says more. Collective.
+
+    Raises OSError on all ranks if rank 0 cannot write there, ValueError if a trace is being recorded already.
+    """
+
+def end_trace() -> None:
+    """Ends the trace; rank 0 writes the events of all ranks. Collective.
+
+    Raises OSError on all ranks if rank 0 cannot write it, ValueError if no trace is being recorded.
+    """
+
+def discard_trace() -> None:
+    """Ends the trace, if there is one, without a file. Local; for a program that fails."""
 
 def world_info() -> WorldInfo:
     """What hwloc and MPI see, and the binding that follows for this rank. Starts the world; local otherwise."""

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::ids::{Rank, Tag};
 use crate::memory::BlockCell;
 use crate::topology::{CpuSet, bind_this_thread};
+use crate::trace::{Recorder, State};
 use crossbeam::channel::{self, Receiver, Sender};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -119,7 +120,8 @@ pub struct CommThread {
 }
 
 impl CommThread {
-    /// Starts the thread and connects the transport on it; `connect` also brings news for the starter.
+    /// Starts the thread and connects the transport on it; `connect` also brings news for the starter. The thread's
+    /// states go to `trace`.
     ///
     /// `None`, and no thread, if `connect` finds nobody to connect with.
     ///
@@ -127,6 +129,7 @@ impl CommThread {
     /// What `connect` returns.
     pub fn start<N: Send + 'static>(
         connect: impl FnOnce() -> Result<Option<(Box<dyn Transport>, N)>> + Send + 'static,
+        trace: Recorder,
     ) -> Result<Option<(CommThread, N)>> {
         let (commands, queue) = channel::unbounded();
         let (report, reports) = channel::bounded(1);
@@ -140,7 +143,8 @@ impl CommThread {
             Ok(Some((transport, news))) => {
                 let _ = report.send(Ok(Some(news)));
                 let (outstanding, early) = (HashMap::new(), BTreeMap::new());
-                Loop { transport, queue, ledger: for_thread, outstanding, tickets: 0, early, turn: 0, spins: 0 }.run();
+                Loop { transport, queue, ledger: for_thread, outstanding, tickets: 0, early, turn: 0, spins: 0, trace }
+                    .run();
             }
             Err(error) => {
                 let _ = report.send(Err(error));
@@ -215,6 +219,7 @@ struct Loop {
     early: BTreeMap<u64, Post>,
     turn: u64,
     spins: u32,
+    trace: Recorder,
 }
 
 impl Loop {
@@ -224,6 +229,7 @@ impl Loop {
         let mut stopping = false;
         while !(stopping && self.outstanding.is_empty()) {
             if let Some(command) = self.next_command(empty_polls) {
+                self.trace.state(State::Busy);
                 stopping |= self.obey(command);
                 empty_polls = 0;
                 continue;
@@ -232,6 +238,9 @@ impl Loop {
                 return self.fail(&error);
             }
             empty_polls = if done.is_empty() { empty_polls.saturating_add(1) } else { 0 };
+            if !done.is_empty() {
+                self.trace.state(State::Busy);
+            }
             for ticket in done.drain(..) {
                 let ended = self.outstanding.remove(&ticket).expect("a ticket given out here");
                 ended.completion.completed(ended.index, Ok(()));
@@ -243,11 +252,16 @@ impl Loop {
     /// The next command, waiting for it as long as nothing else could happen.
     fn next_command(&self, empty_polls: u32) -> Option<Command> {
         if self.outstanding.is_empty() {
+            self.trace.state(State::Asleep);
             // Handles stop the thread before the last of them goes.
             return Some(self.queue.recv().unwrap_or(Command::Stop));
         }
         if empty_polls >= self.spins + YIELDS {
+            self.trace.state(State::Napping);
             return self.queue.recv_timeout(NAP).ok();
+        }
+        if empty_polls == 1 {
+            self.trace.state(State::Polling);
         }
         if empty_polls >= self.spins && empty_polls > 0 {
             thread::yield_now();

@@ -12,6 +12,7 @@ pub use worker::Worker;
 
 use crate::error::{Error, Result};
 use crate::topology::{CpuSet, Place, bind_this_thread, binding_of_this_thread};
+use crate::trace::Tracer;
 use crossbeam::channel;
 use crossbeam::deque::{Injector, Stealer, Worker as Deque};
 use crossbeam::utils::CachePadded;
@@ -58,6 +59,7 @@ struct Shared {
     patient: bool,
     sleep: Sleep,
     stop: AtomicBool,
+    tracer: Arc<Tracer>,
 }
 
 /// The workers of one rank.
@@ -76,7 +78,7 @@ impl Pool {
     ///
     /// # Errors
     /// Local: `Error::Topology` if the threads cannot be started.
-    pub fn start(places: &[Place], bind: bool, patient: bool) -> Result<Pool> {
+    pub fn start(places: &[Place], bind: bool, patient: bool, tracer: Arc<Tracer>) -> Result<Pool> {
         let domains: Vec<usize> = places.iter().map(|place| place.domain).collect();
         let deques: Vec<Deque<Job>> = places.iter().map(|_| Deque::new_lifo()).collect();
         let shared = Arc::new(Shared {
@@ -90,6 +92,7 @@ impl Pool {
             patient,
             sleep: Sleep::default(),
             stop: AtomicBool::new(false),
+            tracer,
         });
         let mut threads = Vec::with_capacity(places.len());
         let rayon = rayon::ThreadPoolBuilder::new()
@@ -126,6 +129,11 @@ impl Pool {
     /// The number of workers.
     pub fn workers(&self) -> usize {
         self.shared.domains.len()
+    }
+
+    /// Where events are told while a trace is recorded.
+    pub fn tracer(&self) -> &Tracer {
+        &self.shared.tracer
     }
 
     /// Jobs run since the start: a number that stands still when nothing moves.
@@ -241,7 +249,7 @@ mod tests {
     #[test]
     fn every_job_runs_once_and_idle_workers_wake() {
         let place = |domain| Place { units: CpuSet::default(), domain };
-        let pool = Pool::start(&[place(0), place(0), place(1)], false, true).unwrap();
+        let pool = Pool::start(&[place(0), place(0), place(1)], false, true, Arc::default()).unwrap();
         for _ in 0..200 {
             let (done, waiter) = channel::bounded(1);
             let work = Arc::new(Fan { left: AtomicUsize::new(1000), done });

@@ -1,6 +1,7 @@
 //! The life of a worker: own deque, the domain's injector, thieves' round, sleep.
 
 use super::{Job, Shared, Work};
+use crate::trace::{Recorder, State, Who};
 use crossbeam::deque::{Steal, Worker as Deque};
 use std::cell::Cell;
 use std::hint;
@@ -24,6 +25,7 @@ pub struct Worker<'a> {
     domain: usize,
     /// The launch that the running job belongs to.
     launch: Cell<u32>,
+    trace: Recorder,
 }
 
 impl Worker<'_> {
@@ -37,6 +39,12 @@ impl Worker<'_> {
         } else {
             self.shared.inject(job, domain);
         }
+    }
+
+    /// Where this worker's events are told.
+    #[inline]
+    pub fn trace(&self) -> &Recorder {
+        &self.trace
     }
 
     /// True for the domain of this worker.
@@ -54,7 +62,8 @@ struct Kept {
 }
 
 pub(super) fn run(shared: &Shared, worker_index: usize, deque: &Deque<Job>) {
-    let worker = Worker { shared, deque, domain: shared.domains[worker_index], launch: Cell::new(0) };
+    let trace = shared.tracer.recorder(Who::Worker(worker_index as u32));
+    let worker = Worker { shared, deque, domain: shared.domains[worker_index], launch: Cell::new(0), trace };
     let mut ran = 0;
     let mut kept: Option<Kept> = None;
     let mut empty_rounds = 0;
@@ -82,6 +91,9 @@ pub(super) fn run(shared: &Shared, worker_index: usize, deque: &Deque<Job>) {
             kept = None;
         }
         empty_rounds += 1;
+        if empty_rounds == 1 {
+            worker.trace.state(State::Searching);
+        }
         if empty_rounds < spins {
             hint::spin_loop();
         } else if empty_rounds < spins + YIELDS {
@@ -92,6 +104,7 @@ pub(super) fn run(shared: &Shared, worker_index: usize, deque: &Deque<Job>) {
         } else {
             // The launch may be retired in the meantime.
             kept = None;
+            worker.trace.state(State::Parked);
             shared.sleep.sleep_unless(|| shared.stopped() || has_work(shared));
             empty_rounds = 0;
         }
@@ -109,13 +122,19 @@ fn find(worker: &Worker<'_>, index: usize, empty_rounds: u32) -> Option<Job> {
     own().or_else(|| {
         let injectors = shared.injectors.len();
         let near = || retry(|| shared.injectors[*domain].steal_batch_and_pop(deque));
-        let victims = || shared.victims[index].iter().find_map(|&victim| retry(|| shared.stealers[victim].steal()));
+        let victims = || shared.victims[index].iter().find_map(|&victim| steal(worker, victim));
         let far = || {
             let others = (1..injectors).map(|step| (domain + step) % injectors);
             others.into_iter().find_map(|other| retry(|| shared.injectors[other].steal()))
         };
         if injected { near().or_else(victims).or_else(far) } else { victims() }
     })
+}
+
+fn steal(worker: &Worker<'_>, victim: usize) -> Option<Job> {
+    let job = retry(|| worker.shared.stealers[victim].steal())?;
+    worker.trace.stolen(victim);
+    Some(job)
 }
 
 fn retry(mut attempt: impl FnMut() -> Steal<Job>) -> Option<Job> {

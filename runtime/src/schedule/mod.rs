@@ -8,6 +8,7 @@
 //! A task that readies others runs the first of them next, on its worker; it makes the rest known to all workers.
 
 mod latch;
+mod plan;
 
 pub use latch::Latch;
 
@@ -82,7 +83,8 @@ impl Run {
         if nodes.is_empty() {
             run.ended.open();
         }
-        run.launch.get_or_init(|| pool.launch(Arc::clone(&run) as Arc<dyn Work>));
+        let launch = *run.launch.get_or_init(|| pool.launch(Arc::clone(&run) as Arc<dyn Work>));
+        pool.tracer().launched(launch, first_collective, plan::identity(graph), || plan::of(graph, rank));
         for (index, _) in nodes.iter().enumerate().filter(|(_, node)| node.dependencies == 0) {
             run.release(NodeId(index as u32), None);
         }
@@ -137,6 +139,7 @@ impl Run {
                 Request::Collective { sequence: self.first_collective + order, kind: request.clone() }
             }
         };
+        self.pool.tracer().posted(self.launch(), node.0);
         let comm = self.comm.as_ref().expect("a graph with messages has a comm thread");
         let completion = self.me.upgrade().expect("a run that releases nodes is alive") as Arc<dyn Completion>;
         comm.post(Post { operation: self.graph.name(), request, completion, index: node.0 });
@@ -191,6 +194,7 @@ impl Work for Run {
         let Operation::Task { label, cells, body, .. } = &self.graph.nodes()[node.index()].operation else {
             unreachable!("only tasks come to workers");
         };
+        let begun = worker.trace().begin();
         // Acquire pairs with the Release in `poison`.
         if !self.poisoned.load(Acquire) {
             // A body that panics leaves its blocks half written; the poisoned epoch shows them to nobody.
@@ -199,6 +203,7 @@ impl Work for Run {
                 self.poison(Error::Task { rank: self.rank, task: (*label).to_string(), message });
             }
         }
+        worker.trace().task(begun, self.launch(), index);
         self.complete(node, Some(worker))
     }
 }
@@ -208,6 +213,7 @@ impl Completion for Run {
         if let Err(error) = outcome {
             self.poison(error);
         }
+        self.pool.tracer().completed(self.launch(), index);
         self.complete(NodeId(index), None);
     }
 }

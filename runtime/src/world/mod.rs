@@ -4,6 +4,7 @@
 //! `control` makes this order one of whole steps on each rank, and an agreement finds ranks that do not keep to it.
 
 mod collectives;
+mod recording;
 
 use crate::comm::{CommThread, MpiTransport, Traffic, Transport};
 use crate::config::{Config, variable};
@@ -16,10 +17,12 @@ use crate::mpi::Launcher;
 use crate::pool::Pool;
 use crate::schedule::{Outcome, Run};
 use crate::topology::{CommSeat, CpuSet, Demand, Machine, Placement, allowed_units, divide, domain_of_tile, quota};
+use crate::trace::{Tracer, Who};
+use recording::Recording;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Where this rank runs, as its transport knows it.
 #[derive(Clone, Debug)]
@@ -55,6 +58,8 @@ struct Inner {
     pool: Arc<Pool>,
     control: Control,
     interrupted: RwLock<Box<dyn Fn() -> bool + Send + Sync>>,
+    tracer: Arc<Tracer>,
+    recording: Mutex<Option<Recording>>,
 }
 
 impl World {
@@ -64,7 +69,7 @@ impl World {
     /// Local: `Error::Topology`.
     pub fn solo(config: Config) -> Result<World> {
         let node = Node { host: host_name(), local_rank: 0, masks: vec![allowed_units()?], mpi: None };
-        World::assemble(config, node, None, Rank(0), 1)
+        World::assemble(config, node, None, (Rank(0), 1), Arc::default())
     }
 
     /// The world that this process belongs to: the ranks of its launcher, connected by MPI, or itself alone.
@@ -113,32 +118,59 @@ impl World {
     ) -> Result<Option<World>> {
         // Before the transport starts threads, which may be bound elsewhere.
         allowed_units()?;
+        let tracer = Arc::<Tracer>::default();
         let start = move || {
             Ok(connect()?.map(|(transport, node)| {
                 let (rank, size) = (transport.rank(), transport.size());
                 (transport, (node, rank, size))
             }))
         };
-        let Some((comm, (node, rank, size))) = CommThread::start(start)? else { return Ok(None) };
-        World::assemble(config, node, Some(Arc::new(comm)), rank, size).map(Some)
+        let Some((comm, (node, rank, size))) = CommThread::start(start, tracer.recorder(Who::Comm))? else {
+            return Ok(None);
+        };
+        World::assemble(config, node, Some(Arc::new(comm)), (rank, size), tracer).map(Some)
     }
 
-    fn assemble(config: Config, node: Node, comm: Option<Arc<CommThread>>, rank: Rank, size: usize) -> Result<World> {
+    fn assemble(
+        config: Config,
+        node: Node,
+        comm: Option<Arc<CommThread>>,
+        (rank, size): (Rank, usize),
+        tracer: Arc<Tracer>,
+    ) -> Result<World> {
         // The whole node, not this process's part: ranks whose bindings overlap must divide the same cores.
         let machine = Machine::node()?;
         let demand = Demand { threads: config.threads, quota: quota(), alone: size == 1 };
         let placement = divide(&machine, &node.masks, node.local_rank, demand)?;
         // A comm thread among the workers waits for their cores.
         let patient = config.bind && (comm.is_none() || placement.comm_seat != CommSeat::Shared);
-        let pool = Arc::new(Pool::start(&placement.workers, config.bind, patient)?);
+        let pool = Arc::new(Pool::start(&placement.workers, config.bind, patient, Arc::clone(&tracer))?);
         if let (Some(comm), true) = (&comm, config.bind) {
             comm.take_seat(placement.comm.clone(), placement.comm_seat != CommSeat::Shared);
         }
         let memory = Memory::new(config.budget(node.masks.len()));
-        let control = Control::new((rank, size), Arc::clone(&memory), comm, config.silence);
+        let control = Control::new((rank, size), Arc::clone(&memory), comm, config.silence, Arc::clone(&tracer));
         let interrupted: Box<dyn Fn() -> bool + Send + Sync> = Box::new(|| false);
         let interrupted = RwLock::new(interrupted);
-        Ok(World(Arc::new(Inner { rank, size, config, machine, placement, node, memory, pool, control, interrupted })))
+        let recording = Mutex::default();
+        let path = config.trace.clone();
+        let inner = Inner {
+            rank,
+            size,
+            config,
+            machine,
+            placement,
+            node,
+            memory,
+            pool,
+            control,
+            interrupted,
+            tracer,
+            recording,
+        };
+        let world = World(Arc::new(inner));
+        path.map_or(Ok(()), |path| world.begin_trace(&path))?;
+        Ok(world)
     }
 
     /// This rank.
@@ -296,13 +328,17 @@ impl World {
         }
     }
 
-    /// Ends the comm thread, and MPI if it was started here, when all ranks have come to this end.
+    /// Ends the comm thread, and MPI if it was started here, when all ranks have come to this end. Before that the
+    /// trace that `Config::trace` asked for is written.
     /// Graphs cannot run afterwards if there are other ranks.
     ///
     /// # Errors
     /// Replicated: `Error::Divergence` if another rank does something else; this rank then stays in the world, for
     /// [`World::abort`].
     pub fn shut_down(&self) -> Result<()> {
+        if self.0.config.trace.is_some() && self.is_traced() {
+            self.end_trace()?;
+        }
         if self.0.size > 1
             && let Ok(mut turn) = self.0.control.turn()
         {
@@ -326,6 +362,7 @@ impl World {
         turn.order.collectives += graph.collectives();
         let agreed = graph.agreement().is_some();
         let earlier = if agreed { turn.order.unheard.take() } else { None };
+        let begun = self.0.tracer.begin();
         let run = Run::start(graph, self.0.rank, &self.0.pool, turn.comm.as_ref(), first_collective, earlier);
         let Outcome { failure, failed_anywhere } = {
             let interrupted = self.0.interrupted.read().unwrap_or_else(PoisonError::into_inner);
@@ -333,6 +370,7 @@ impl World {
             run.wait(&**interrupted, &mut |ran, open| turn.watch(&mut vigil, ran, open))
         };
         turn.order.done();
+        self.0.tracer.main(begun, &turn.order.now, self.0.memory.bytes_in_use());
         if !failed_anywhere {
             return Ok(());
         }
