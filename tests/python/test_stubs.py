@@ -16,8 +16,9 @@ import pytest
 PACKAGE = Path(girih.__file__).parent
 CONFIGURATION = Path(__file__).parents[2] / "bindings" / "pyproject.toml"
 MODULES = (
-    "girih", "girih.cluster", "girih.errors", "girih.launched", "girih.tracing", "girih.cli", "girih.cli.info", "girih.cli.kmeans",
-    "girih.cli.launcher", "girih.cli.mistake", "girih.cli.seats", "girih.cli.units",
+    "girih", "girih.cluster", "girih.errors", "girih.launched", "girih.tracing", "girih.cli", "girih.cli.info",
+    "girih.cli.kmeans", "girih.cli.launcher", "girih.cli.timeline", "girih.cli.trace", "girih.cli.mistake",
+    "girih.cli.seats", "girih.cli.units",
 )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_info(commands)
     _add_run(commands)
     _add_kmeans(commands)
+    _add_trace(commands)
     return parser
 
 
@@ -102,6 +103,26 @@ def _add_kmeans(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         return command.cluster_file(chosen)
 
     kmeans.set_defaults(call=call)
+
+
+def _add_trace(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    trace = commands.add_parser(
+        "trace",
+        help="sum up a trace that gr.trace or GIRIH_TRACE wrote, and draw it",
+        description="Sums up a trace by rank, worker and label, with its critical path, and draws it.",
+        epilog="Perfetto (https://ui.perfetto.dev) shows the same file event by event.",
+    )
+    trace.add_argument("file", metavar="FILE", help="what gr.trace(FILE) or GIRIH_TRACE=FILE wrote")
+    trace.add_argument("--output", metavar="PICTURE", help="draw workers, messages and utilisation: .png, .svg or .pdf")
+    trace.add_argument("--top", type=positive, default=10, metavar="N", help="lines of a table at most (default 10)")
+    trace.add_argument("--json", action="store_true", help="print all numbers as JSON instead of tables")
+
+    def call(chosen: argparse.Namespace) -> int:
+        from girih.cli import trace as command
+
+        return command.summarise_file(chosen)
+
+    trace.set_defaults(call=call)
 
 
 def _add_launch_options(parser: argparse.ArgumentParser, ranks: int | None = None) -> None:
