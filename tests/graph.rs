@@ -12,8 +12,9 @@ use std::sync::Arc;
 fn check(seeds: std::ops::Range<u64>, ranks: usize, threads: usize) {
     for seed in seeds {
         let program = Program::random(seed, ranks);
-        let expected = program.serial(2);
-        let parts = local::run(ranks, threads, seed, |world| program.run(world, 2)).expect("the worlds start");
+        // The first epoch takes the times by which later ones run in lanes.
+        let expected = program.serial(4);
+        let parts = local::run(ranks, threads, seed, |world| program.run(world, 4)).expect("the worlds start");
         for (cell, value) in parts.into_iter().flat_map(|part| part.expect("no rank fails")) {
             assert_eq!(value, expected[cell], "seed {seed}, {ranks} ranks, cell {cell}");
         }
@@ -109,4 +110,72 @@ fn a_task_that_panics_fails_every_rank_and_the_world_goes_on() {
         assert!(error.contains("task fragile: panicked: this task is made of glass"), "{error}");
         assert_eq!((error.starts_with("rank 2 failed:"), count), (rank != 2, 3), "{error}");
     }
+}
+
+/// Chains of tasks joined as in a stencil, of which some are slow in some epochs.
+#[track_caller]
+fn check_stencil(threads: usize, slow: impl Fn(usize, usize, i64) -> bool + Clone + Send + Sync + 'static) {
+    let (width, steps, epochs) = (6_usize, 20_usize, 6_i64);
+    let sums = local::run(1, threads, 0, |world| {
+        let mut graph = world.graph("stencil");
+        let epoch = graph.block(Rank(0), 8)?;
+        let fields = [0, 1].map(|_| (0..width).map(|_| graph.block(Rank(0), 8)).collect::<Result<Vec<_>, _>>());
+        let [even, odd] = fields.map(|field| field.expect("within the budget"));
+        graph.task("count", Rank(0), 0, &[Access::Write(epoch)], || {
+            Box::new(|context| {
+                context.write(0).of_mut::<i64>()[0] += 1;
+                Ok(())
+            })
+        })?;
+        for step in 0..steps {
+            let (from, to) = if step % 2 == 0 { (&even, &odd) } else { (&odd, &even) };
+            for point in 0..width {
+                let near = point.saturating_sub(1)..=(point + 1).min(width - 1);
+                let mut accesses = vec![Access::Write(to[point]), Access::Read(epoch)];
+                accesses.extend(near.clone().map(|near| Access::Read(from[near])));
+                let (count, slow) = (near.count(), slow.clone());
+                graph.task("point", Rank(0), 0, &accesses, || {
+                    Box::new(move |context| {
+                        let epoch = context.read(1).of::<i64>()[0];
+                        if slow(step, point, epoch) {
+                            std::thread::sleep(std::time::Duration::from_millis(5));
+                        }
+                        let sum: i64 = (0..count).map(|near| context.read(near + 2).of::<i64>()[0] % 1000).sum();
+                        context.write(0).of_mut::<i64>()[0] = sum + (step + point) as i64 + epoch;
+                        Ok(())
+                    })
+                })?;
+            }
+        }
+        let graph = Arc::new(graph.finish()?);
+        for _ in 0..epochs {
+            world.run_again(&graph)?;
+        }
+        Ok::<_, Error>(even.iter().map(|&block| graph.cell(block).read().of::<i64>()[0]).collect::<Vec<_>>())
+    });
+    let mut expected = [vec![0_i64; width], vec![0; width]];
+    for epoch in 1..=epochs {
+        for step in 0..steps {
+            let from = expected[step % 2].clone();
+            for point in 0..width {
+                let near = point.saturating_sub(1)..=(point + 1).min(width - 1);
+                let sum: i64 = near.map(|near| from[near] % 1000).sum();
+                expected[(step + 1) % 2][point] = sum + (step + point) as i64 + epoch;
+            }
+        }
+    }
+    assert_eq!(sums.expect("the world starts")[0].as_ref().expect("no task fails"), &expected[0]);
+}
+
+#[test]
+fn a_graph_that_is_launched_again_and_again_gives_program_order() {
+    for threads in [1, 2, 3, 5] {
+        check_stencil(threads, |_, _, _| false);
+    }
+}
+
+#[test]
+fn a_lane_that_waits_for_long_is_left_and_taken_up_again() {
+    check_stencil(2, |step, point, epoch| epoch % 2 == 0 && step % 7 == 3 && point == 5);
+    check_stencil(3, |step, point, epoch| epoch > 1 && step == 10 && point % 2 == 0);
 }

@@ -10,8 +10,8 @@ use crate::shape::Shape;
 use crate::tile::Part;
 use girih_runtime::graph::Context;
 use girih_runtime::ids::Rank;
-use girih_runtime::memory::{BlockCell, ReadGuard};
-use std::ops::{Deref, Range};
+use girih_runtime::memory::{Granted, Holder, ReadGuard};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -109,7 +109,7 @@ impl Leaves {
 }
 
 /// Opens the leaves' blocks in a task.
-pub(super) fn guards<'a>(context: &Context<'a>, reads: &Reads) -> Vec<(ReadGuard<&'a BlockCell>, usize)> {
+pub(super) fn guards<'a>(context: &Context<'a>, reads: &Reads) -> Vec<(ReadGuard<Granted<'a>>, usize)> {
     reads.iter().map(|&(access, first_row)| (context.read(access), first_row)).collect()
 }
 
@@ -118,6 +118,6 @@ pub(super) fn open(parts: &[Arc<Part>]) -> Vec<(ReadGuard, usize)> {
     parts.iter().map(|part| (part.tiles()[0].cell.read(), 0)).collect()
 }
 
-pub(super) fn sources<C: Deref<Target = BlockCell>>(guards: &[(ReadGuard<C>, usize)]) -> Vec<Source<'_>> {
+pub(super) fn sources<C: Holder>(guards: &[(ReadGuard<C>, usize)]) -> Vec<Source<'_>> {
     guards.iter().map(|(guard, first_row)| Source { bytes: guard, first_row: *first_row }).collect()
 }

@@ -1,13 +1,14 @@
 //! From program order and declared accesses to edges and messages.
 
-use super::Graph;
 use super::node::{Access, Body, Node, Operation};
+use super::{Claim, Graph};
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::ids::{BlockId, NodeId, Rank, Tag};
-use crate::memory::{BlockCell, Memory};
+use crate::memory::{BlockCell, Grant, Memory, Order};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
 /// Records tasks in program order; the only way to a [`Graph`].
@@ -21,7 +22,18 @@ pub struct GraphBuilder {
     pub(super) blocks: Vec<BlockRecord>,
     copies: HashMap<BlockId, Copy>,
     nodes: Vec<Node>,
-    successors: Vec<Vec<NodeId>>,
+    grants: Vec<Grant>,
+    /// The block of each grant.
+    granted: Vec<BlockId>,
+    /// Edges in the order of the nodes they lead to.
+    edges: Vec<(NodeId, NodeId)>,
+    /// Where the latest edge from each node leads.
+    latest: Vec<Option<NodeId>>,
+    /// Depth of the node that is being added, and the least of the next collective.
+    pub(super) depth: u32,
+    pub(super) after_collective: u32,
+    /// The least depth of what follows everything.
+    pub(super) deepest: u32,
     tags: u32,
     pub(super) collectives: u64,
     pub(super) agreement: Option<NodeId>,
@@ -37,6 +49,9 @@ pub(super) struct BlockRecord {
     here: Option<Copy>,
     /// Ranks that hold the current version already, ascending.
     pub(super) sent_to: Vec<Rank>,
+    /// The least depth of what follows the latest write, and of what follows the reads after it, on any rank.
+    after_write: u32,
+    after_reads: u32,
 }
 
 /// Storage of a block on this rank, at home or as a copy, with the nodes that used it last.
@@ -45,6 +60,15 @@ pub(super) struct Copy {
     pub(super) cell: Arc<BlockCell>,
     writer: Option<NodeId>,
     readers: Vec<NodeId>,
+    /// How tasks use it, and whether the comm thread does.
+    claim: Claim,
+    travels: bool,
+}
+
+impl Copy {
+    fn new(cell: Arc<BlockCell>) -> Copy {
+        Copy { cell, writer: None, readers: Vec::new(), claim: Claim::None, travels: false }
+    }
 }
 
 impl GraphBuilder {
@@ -58,7 +82,13 @@ impl GraphBuilder {
             blocks: Vec::new(),
             copies: HashMap::new(),
             nodes: Vec::new(),
-            successors: Vec::new(),
+            grants: Vec::new(),
+            granted: Vec::new(),
+            edges: Vec::new(),
+            latest: Vec::new(),
+            depth: 0,
+            after_collective: 0,
+            deepest: 0,
             tags: 0,
             collectives: 0,
             agreement: None,
@@ -100,8 +130,8 @@ impl GraphBuilder {
     pub fn bind(&mut self, home: Rank, bytes: usize, cell: Option<Arc<BlockCell>>) -> BlockId {
         assert_eq!(cell.is_some(), home == self.rank, "storage belongs to the home rank, and to it alone");
         assert!(cell.as_ref().is_none_or(|cell| cell.bytes() == bytes), "a block was bound with another length");
-        let here = cell.map(|cell| Copy { cell, writer: None, readers: Vec::new() });
-        self.blocks.push(BlockRecord { home, bytes, here, sent_to: Vec::new() });
+        let here = cell.map(Copy::new);
+        self.blocks.push(BlockRecord { home, bytes, here, sent_to: Vec::new(), after_write: 0, after_reads: 0 });
         BlockId(u32::try_from(self.blocks.len() - 1).expect("block numbers fit in 32 bits"))
     }
 
@@ -114,7 +144,7 @@ impl GraphBuilder {
     /// Local: `Error::Memory` for the copy of another rank's block.
     ///
     /// # Panics
-    /// If the task writes a block whose home is another rank.
+    /// If the task writes a block whose home is another rank, or names a block twice.
     pub fn task(
         &mut self,
         label: &'static str,
@@ -123,7 +153,9 @@ impl GraphBuilder {
         accesses: &[Access],
         body: impl FnOnce() -> Body,
     ) -> Result<()> {
-        for access in accesses {
+        for (index, access) in accesses.iter().enumerate() {
+            let before = &accesses[..index];
+            assert!(before.iter().all(|it| it.block() != access.block()), "task {label} names a block twice");
             match *access {
                 Access::Read(block) => self.bring(block, rank)?,
                 Access::Write(block) => {
@@ -134,9 +166,22 @@ impl GraphBuilder {
             }
         }
         self.agreement = None;
+        self.depth = self.deepen(accesses.iter().copied(), 0);
         if rank == self.rank {
-            let cells = accesses.iter().map(|access| Arc::clone(&self.copy(access.block()).cell)).collect();
-            self.add(Operation::Task { label, domain, cells, body: body() }, accesses);
+            let first = narrow(self.grants.len());
+            for access in accesses {
+                let (order, claim) = match access {
+                    Access::Read(_) => (Order::Shared, Claim::Shared),
+                    Access::Write(_) => (Order::Alone, Claim::Alone),
+                };
+                let copy = self.copy_mut(access.block());
+                copy.claim = copy.claim.max(claim);
+                let cell = Arc::clone(&copy.cell);
+                self.grants.push(Grant::new(cell, order));
+                self.granted.push(access.block());
+            }
+            let grants = first..narrow(self.grants.len());
+            self.add(Operation::Task { label, domain: narrow(domain), grants, body: body() }, accesses);
         }
         Ok(())
     }
@@ -152,30 +197,40 @@ impl GraphBuilder {
                 .collect::<Result<Vec<_>>>()?;
             self.all_reduce_and_agree(&blocks);
         }
-        let mut starts = Vec::with_capacity(self.nodes.len() + 1);
-        let mut successors = Vec::with_capacity(self.successors.iter().map(Vec::len).sum());
-        for of_node in &self.successors {
-            starts.push(u32::try_from(successors.len()).expect("edge numbers fit in 32 bits"));
-            successors.extend_from_slice(of_node);
+        for (grant, block) in self.grants.iter_mut().zip(&self.granted) {
+            let here = self.blocks[block.index()].here.as_ref().or_else(|| self.copies.get(block));
+            if here.is_some_and(|here| here.travels) {
+                grant.set_order(Order::Counted);
+            }
         }
-        starts.push(u32::try_from(successors.len()).expect("edge numbers fit in 32 bits"));
+        let (successors, starts) = by_start(&self.edges, self.nodes.len());
         for node in &mut self.nodes {
             *node.open.get_mut() = node.dependencies;
         }
+        // Edges lead to later nodes, so from the last to the first all successors are known.
+        for index in (0..self.nodes.len()).rev() {
+            let behind = &successors[starts[index] as usize..starts[index + 1] as usize];
+            let rest = behind.iter().map(|next| self.nodes[next.index()].to_the_end + 1).max();
+            self.nodes[index].to_the_end = rest.unwrap_or(0);
+        }
+        let claim = |here: &Option<Copy>| here.as_ref().map_or(Claim::None, Copy::claim_of_epochs);
         Ok(Graph {
-            sinks: u32::try_from(starts.windows(2).filter(|two| two[0] == two[1]).count())
-                .expect("nodes fit in 32 bits"),
+            sinks: narrow(starts.windows(2).filter(|two| two[0] == two[1]).count()),
             running: AtomicBool::new(false),
             name: self.name,
             nodes: self.nodes,
+            grants: self.grants,
             successors,
             starts,
+            claims: self.blocks.iter().map(|block| claim(&block.here)).collect(),
             cells: self.blocks.into_iter().map(|block| block.here.map(|here| here.cell)).collect(),
             collectives: self.collectives,
             agreement: self.agreement,
             description: self.description,
             fingerprint: self.fingerprint,
             agreed: AtomicBool::new(false),
+            fine: AtomicBool::new(false),
+            lanes: OnceLock::new(),
         })
     }
 
@@ -201,7 +256,7 @@ impl GraphBuilder {
         } else if rank == self.rank {
             if !self.copies.contains_key(&block) {
                 let cell = self.memory.block(bytes)?;
-                self.copies.insert(block, Copy { cell, writer: None, readers: Vec::new() });
+                self.copies.insert(block, Copy::new(cell));
             }
             let cell = Arc::clone(&self.copy(block).cell);
             self.add(Operation::Receive { from: home, tag, cell }, &[Access::Write(block)]);
@@ -219,41 +274,98 @@ impl GraphBuilder {
         here.or_else(|| self.copies.get_mut(&block)).expect("the block was brought to this rank")
     }
 
+    /// The depth of what makes these accesses, at least `least`: the longest path that leads there, over all ranks.
+    pub(super) fn deepen(&mut self, accesses: impl Iterator<Item = Access> + Clone, least: u32) -> u32 {
+        let depth = accesses.clone().fold(least, |depth, access| {
+            let block = &self.blocks[access.block().index()];
+            match access {
+                Access::Read(_) => depth.max(block.after_write),
+                Access::Write(_) => depth.max(block.after_write).max(block.after_reads),
+            }
+        });
+        for access in accesses {
+            let block = &mut self.blocks[access.block().index()];
+            match access {
+                Access::Read(_) => block.after_reads = block.after_reads.max(depth + 1),
+                Access::Write(_) => block.after_write = depth + 1,
+            }
+        }
+        self.deepest = self.deepest.max(depth + 1);
+        depth
+    }
+
     /// Adds a node of this rank behind everything its accesses must follow.
     pub(super) fn add(&mut self, operation: Operation, accesses: &[Access]) -> NodeId {
-        let node = NodeId(u32::try_from(self.nodes.len()).expect("node numbers fit in 32 bits"));
-        self.nodes.push(Node { operation, dependencies: 0, open: AtomicU32::new(0) });
-        self.successors.push(Vec::new());
+        let node = NodeId(narrow(self.nodes.len()));
+        let travels = !matches!(operation, Operation::Task { .. });
+        self.nodes.push(Node { operation, dependencies: 0, open: AtomicU32::new(0), to_the_end: 0, depth: self.depth });
+        self.latest.push(None);
         for access in accesses {
             let copy = self.copy_mut(access.block());
-            let mut before: Vec<NodeId> = copy.writer.into_iter().collect();
+            copy.travels |= travels;
+            let writer = copy.writer;
+            let mut readers = Vec::new();
             match access {
                 Access::Read(_) => copy.readers.push(node),
                 Access::Write(_) => {
-                    before.append(&mut copy.readers);
+                    readers = std::mem::take(&mut copy.readers);
                     copy.writer = Some(node);
                 }
             }
-            for earlier in before {
-                self.edge(earlier, node);
+            writer.into_iter().for_each(|earlier| self.edge(earlier, node));
+            readers.iter().for_each(|&earlier| self.edge(earlier, node));
+            if matches!(access, Access::Write(_)) {
+                // Its room serves the readers of the next version.
+                readers.clear();
+                self.copy_mut(access.block()).readers = readers;
             }
         }
         node
     }
 
     pub(super) fn edge(&mut self, from: NodeId, to: NodeId) {
-        let successors = &mut self.successors[from.index()];
-        // Edges into `to` are added one after another, so a repeated one would be the last.
-        if from != to && successors.last() != Some(&to) {
-            successors.push(to);
+        // Edges into `to` are added one after another, so a repeated one would be the latest.
+        if from != to && self.latest[from.index()] != Some(to) {
+            self.latest[from.index()] = Some(to);
+            self.edges.push((from, to));
             self.nodes[to.index()].dependencies += 1;
         }
     }
 
     pub(super) fn sinks(&self) -> Vec<NodeId> {
-        let nodes = 0..self.nodes.len();
-        nodes.filter(|&node| self.successors[node].is_empty()).map(|node| NodeId(node as u32)).collect()
+        (0..self.nodes.len()).filter(|&node| self.latest[node].is_none()).map(|node| NodeId(node as u32)).collect()
     }
+}
+
+impl Copy {
+    /// What an epoch claims: nothing of blocks that travel, whose users are counted.
+    fn claim_of_epochs(&self) -> Claim {
+        if self.travels { Claim::None } else { self.claim }
+    }
+}
+
+/// Edges by the node they start from: node i's successors are `list[starts[i]..starts[i + 1]]`, in order.
+fn by_start(edges: &[(NodeId, NodeId)], nodes: usize) -> (Vec<NodeId>, Vec<u32>) {
+    let mut starts = vec![0; nodes + 1];
+    for (from, _) in edges {
+        starts[from.index() + 1] += 1;
+    }
+    for index in 0..nodes {
+        starts[index + 1] += starts[index];
+    }
+    let mut places = starts.clone();
+    let mut list = vec![NodeId(0); edges.len()];
+    for &(from, to) in edges {
+        let place = &mut places[from.index()];
+        list[*place as usize] = to;
+        *place += 1;
+    }
+    (list, starts)
+}
+
+/// A count of the graph, which are below 2^32.
+pub(super) fn narrow(count: usize) -> u32 {
+    u32::try_from(count).expect("counts of a graph fit in 32 bits")
 }
 
 impl Access {

@@ -57,6 +57,7 @@ impl GraphBuilder {
     pub fn all_reduce_and_agree(&mut self, blocks: &[BlockId]) {
         let reduction = Reduction::SumI64;
         let sinks = self.sinks();
+        self.after_collective = self.deepest;
         let request = |data| Collective::AllReduce { reduction, data };
         let node = self.words(blocks).in_place("all-reduce", reduction as u64, blocks, true, request);
         let Some(node) = node else { return };
@@ -183,7 +184,7 @@ impl GraphBuilder {
         let bytes = self.bytes(blocks[0]);
         let alike = blocks.iter().all(|&block| self.bytes(block) == bytes);
         assert!(alike || !equal, "the blocks of a {kind} are equally long");
-        let order = self.collective(kind, detail, blocks)?;
+        let order = self.collective(kind, detail, &[], blocks)?;
         let here = blocks[self.rank.index()];
         let request = request(Arc::clone(&self.copy(here).cell));
         Some(self.add(Operation::Collective { order, request }, &[Access::Write(here)]))
@@ -203,7 +204,7 @@ impl GraphBuilder {
         }
         let (from, to) = (given[self.rank.index()], taken[self.rank.index()]);
         let accesses = [Access::Read(from), Access::Write(to)];
-        let Some(order) = self.collective(kind, detail, taken) else {
+        let Some(order) = self.collective(kind, detail, given, taken) else {
             self.alone("copy", &accesses, |context| context.write(1).copy_from_slice(&context.read(0)));
             return;
         };
@@ -220,8 +221,9 @@ impl GraphBuilder {
         self.task(label, self.rank, 0, accesses, || body).expect("no copy of another rank's block is made");
     }
 
-    /// Counts a collective that writes `blocks`; its place in the order, or none where one rank is all there is.
-    fn collective(&mut self, kind: &str, detail: u64, blocks: &[BlockId]) -> Option<u64> {
+    /// Counts a collective that reads `given` and writes `blocks`; its place in the order, or none where one rank is
+    /// all there is.
+    fn collective(&mut self, kind: &str, detail: u64, given: &[BlockId], blocks: &[BlockId]) -> Option<u64> {
         assert_eq!(blocks.len(), self.size, "a collective takes one block of each rank");
         for (rank, block) in blocks.iter().enumerate() {
             let record = &mut self.blocks[block.index()];
@@ -233,6 +235,11 @@ impl GraphBuilder {
         if self.size == 1 {
             return None;
         }
+        let reads = given.iter().map(|&block| Access::Read(block));
+        let accesses = reads.chain(blocks.iter().map(|&block| Access::Write(block)));
+        // Collectives are posted in order, so each is behind the one before.
+        self.depth = self.deepen(accesses, self.after_collective);
+        self.after_collective = self.depth + 1;
         self.communicates = true;
         self.agreement = None;
         self.collectives += 1;

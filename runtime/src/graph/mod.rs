@@ -5,32 +5,42 @@
 //! Invariant 1: a block has one home rank, and only tasks of that rank write it.
 //! Invariant 2: edges point from earlier to later nodes, so a graph has no cycle.
 //! Invariant 3: two accesses of one block on one rank, at least one of them a write, are joined by a path.
+//! Invariant 4: an epoch claims the blocks that only tasks use, once for all of them; by invariant 3 its tasks then use
+//! them without a count (`memory::Grant`). Blocks that travel are counted at each use.
 //! Never here: threads, transports, when a task runs.
 
 mod build;
 mod collective;
+mod lanes;
 mod node;
 
 pub use build::GraphBuilder;
+pub use lanes::Lanes;
+pub(crate) use lanes::{Lane, Step, Want};
 pub use node::{Access, Body, Context, Node, Operation};
 
 use crate::fingerprint::Fingerprint;
 use crate::ids::{BlockId, NodeId};
-use crate::memory::BlockCell;
-use std::sync::Arc;
+use crate::memory::{BlockCell, Grant};
+use std::ops::Range;
 use std::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Relaxed, Release},
 };
+use std::sync::{Arc, OnceLock};
 
 /// A checked plan of one rank's part, which can be run any number of times.
 pub struct Graph {
     name: &'static str,
     nodes: Vec<Node>,
+    /// Those of all tasks, one for each access.
+    grants: Vec<Grant>,
     /// Successors of all nodes in one list; node i's are `successors[starts[i]..starts[i + 1]]`.
     successors: Vec<NodeId>,
     starts: Vec<u32>,
     cells: Vec<Option<Arc<BlockCell>>>,
+    /// How epochs claim each of `cells`.
+    claims: Vec<Claim>,
     collectives: u64,
     agreement: Option<NodeId>,
     /// Nodes without successors.
@@ -39,6 +49,20 @@ pub struct Graph {
     description: String,
     fingerprint: Fingerprint,
     agreed: AtomicBool,
+    /// The tasks of the last epoch were so short that the next runs in lanes.
+    fine: AtomicBool,
+    lanes: OnceLock<Lanes>,
+}
+
+/// What all tasks of an epoch together do with a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    /// No task uses it, or the comm thread does too.
+    None,
+    /// Tasks read it.
+    Shared,
+    /// Tasks read and write it.
+    Alone,
 }
 
 impl Graph {
@@ -63,18 +87,57 @@ impl Graph {
         self.sinks
     }
 
-    /// Claims the counters of the nodes for one epoch.
+    /// The permissions of a task, in the order of its accesses.
+    pub(crate) fn grants(&self, range: &Range<u32>) -> &[Grant] {
+        &self.grants[range.start as usize..range.end as usize]
+    }
+
+    /// Claims the counters of the nodes and the blocks of the tasks for one epoch; false, and no block is claimed, if
+    /// a block that only tasks use is open outside of them.
     ///
     /// # Panics
     /// If an epoch of this graph runs already.
-    pub fn begin_epoch(&self) {
+    pub(crate) fn begin_epoch(&self) -> bool {
         // Acquire: the counters as the last epoch left them; pairs with the Release in `end_epoch`.
         assert!(!self.running.swap(true, Acquire), "graph {} was launched while it ran", self.name);
+        let refused = self.claimed().position(|(cell, writes)| !cell.claim(writes));
+        self.claimed().take(refused.unwrap_or(0)).for_each(|(cell, writes)| cell.give_up(writes));
+        refused.is_none()
     }
 
-    /// Gives the counters back.
-    pub fn end_epoch(&self) {
+    /// Gives the counters back, and the blocks if they were `claimed`.
+    pub(crate) fn end_epoch(&self, claimed: bool) {
+        if claimed {
+            self.claimed().for_each(|(cell, writes)| cell.give_up(writes));
+        }
         self.running.store(false, Release); // pairs with the Acquire in `begin_epoch`
+    }
+
+    /// The blocks that an epoch claims, and whether it writes them.
+    fn claimed(&self) -> impl Iterator<Item = (&BlockCell, bool)> {
+        let claims = self.cells.iter().zip(&self.claims);
+        claims
+            .filter_map(|(cell, &claim)| Some((&**cell.as_ref()?, claim)).filter(|(_, claim)| *claim != Claim::None))
+            .map(|(cell, claim)| (cell, claim == Claim::Alone))
+    }
+
+    /// The schedule of the tasks for so many workers of each domain, made at the first call.
+    pub(crate) fn lanes(&self, workers_by_domain: &[usize]) -> &Lanes {
+        self.lanes.get_or_init(|| Lanes::new(self, workers_by_domain))
+    }
+
+    /// The schedule, if it was made.
+    pub(crate) fn lanes_made(&self) -> Option<&Lanes> {
+        self.lanes.get()
+    }
+
+    /// Whether the next epoch should run in lanes.
+    pub(crate) fn is_fine(&self) -> bool {
+        self.fine.load(Relaxed) // Relaxed: set and read by who launches; either answer is right
+    }
+
+    pub(crate) fn note_fine(&self, fine: bool) {
+        self.fine.store(fine, Relaxed); // Relaxed: as in `is_fine`
     }
 
     /// The storage of a block whose home is this rank.

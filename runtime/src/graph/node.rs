@@ -1,8 +1,13 @@
 //! Nodes: tasks with a body, and operations of the comm thread.
 
+#![allow(unsafe_code, reason = "a context passes on what the scheduler promises: the order of the graph")]
+
 use crate::comm::CollectiveRequest;
 use crate::ids::{BlockId, Rank, Tag};
-use crate::memory::{BlockCell, ReadGuard, WriteGuard};
+use crate::memory::{BlockCell, Grant, Granted, ReadGuard, WriteGuard};
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
@@ -20,23 +25,40 @@ pub type Body = Box<dyn Fn(&Context<'_>) -> Result<(), String> + Send + Sync>;
 
 /// What a body sees: the blocks its task declared, by position in the access list.
 pub struct Context<'a> {
-    cells: &'a [Arc<BlockCell>],
+    grants: &'a [Grant],
+    /// A grant is for one thread, so a context is too; what a guard shows may be shared with others.
+    _thread: PhantomData<Cell<()>>,
 }
 
 impl<'a> Context<'a> {
-    /// A context over these cells.
-    pub fn new(cells: &'a [Arc<BlockCell>]) -> Context<'a> {
-        Context { cells }
+    /// The context of a task.
+    ///
+    /// # Safety
+    /// While it lives, an epoch that has claimed the graph's blocks runs the task with these grants, once, when all
+    /// nodes before it are done and before any behind it begins.
+    pub(crate) unsafe fn new(grants: &'a [Grant]) -> Context<'a> {
+        Context { grants, _thread: PhantomData }
     }
 
     /// Opens the block of access `index` for reading.
-    pub fn read(&self, index: usize) -> ReadGuard<&'a BlockCell> {
-        self.cells[index].borrow()
+    ///
+    /// # Panics
+    /// If this task has it open for writing.
+    pub fn read(&self, index: usize) -> ReadGuard<Granted<'a>> {
+        self.granted(index).read()
     }
 
     /// Opens the block of access `index` for writing.
-    pub fn write(&self, index: usize) -> WriteGuard<&'a BlockCell> {
-        self.cells[index].borrow_mut()
+    ///
+    /// # Panics
+    /// If this task has it open already, or has declared to read it.
+    pub fn write(&self, index: usize) -> WriteGuard<Granted<'a>> {
+        self.granted(index).write()
+    }
+
+    fn granted(&self, index: usize) -> Granted<'a> {
+        // SAFETY: promised to `new`; the context stays on its thread, and so does what it grants.
+        unsafe { Granted::new(&self.grants[index]) }
     }
 }
 
@@ -47,9 +69,9 @@ pub enum Operation {
         /// What errors and traces call it.
         label: &'static str,
         /// The NUMA domain that should run it, for it holds the tile to be written.
-        domain: usize,
-        /// Storage of the accesses, in their order.
-        cells: Vec<Arc<BlockCell>>,
+        domain: u32,
+        /// Where its grants stand among the graph's, in the order of its accesses.
+        grants: Range<u32>,
         /// The work itself.
         body: Body,
     },
@@ -88,4 +110,15 @@ pub struct Node {
     pub dependencies: u32,
     /// How many of these are not done in this epoch; `dependencies` again between epochs.
     pub open: AtomicU32,
+    /// Edges on the longest path from here.
+    pub to_the_end: u32,
+    /// Nodes on the longest path that leads here, over all ranks: whatever a node waits for has a lesser one.
+    pub depth: u32,
+}
+
+impl Node {
+    /// True if a worker runs it.
+    pub fn is_task(&self) -> bool {
+        matches!(self.operation, Operation::Task { .. })
+    }
 }

@@ -2,10 +2,12 @@
 //!
 //! Invariant 1: the blocks of one slab are disjoint (kept by [`Slab::split`], which may be called once).
 //! Invariant 2: `state` counts the guards alive: `WRITING` for one writer, else the number of readers.
+//! Invariant 3: an epoch of a graph stands in `state` as one guard for all its tasks, a writer's if any of them writes.
+//! Within the epoch its edges order the accesses ([`Grant`]), so that tasks change no counter that workers share.
 //! A graph orders all declared accesses of a block, so taking a guard never has to wait; a guard that
 //! cannot be had is a mistake in the runtime, and panics instead of racing.
 
-#![allow(unsafe_code, reason = "raw pages become slices here, under the two invariants above")]
+#![allow(unsafe_code, reason = "raw pages become slices here, under the invariants above")]
 
 use super::Memory;
 use bytemuck::Pod;
@@ -114,9 +116,10 @@ impl Slab {
         assert!(lengths.iter().sum::<usize>() <= slab.bytes, "the blocks exceed their slab");
         let mut offset = 0;
         let cut = |&bytes: &usize| {
-            let cell = BlockCell { slab: Arc::clone(slab), offset, bytes, state: AtomicU32::new(0) };
+            // SAFETY: the sum of the lengths was checked, so offset and length lie within the slab.
+            let start = unsafe { slab.start().add(offset) };
             offset += bytes;
-            Arc::new(cell)
+            Arc::new(BlockCell { slab: Arc::clone(slab), start, bytes, state: AtomicU32::new(0) })
         };
         lengths.iter().map(cut).collect()
     }
@@ -142,10 +145,16 @@ impl Drop for Slab {
 #[derive(Debug)]
 pub struct BlockCell {
     slab: Arc<Slab>,
-    offset: usize,
+    /// Within the slab, with `bytes` bytes behind it.
+    start: NonNull<u8>,
     bytes: usize,
     state: AtomicU32,
 }
+
+// SAFETY: the bytes belong to the slab, which may go to any thread, and live as long as this share in it.
+unsafe impl Send for BlockCell {}
+// SAFETY: a shared cell gives out bytes through guards alone, under invariants 1 to 3.
+unsafe impl Sync for BlockCell {}
 
 impl BlockCell {
     /// The block's length in bytes.
@@ -190,24 +199,95 @@ impl BlockCell {
         WriteGuard::open(self)
     }
 
-    fn start(&self) -> NonNull<u8> {
-        // SAFETY: `split` checked that offset + bytes lie within the slab.
-        unsafe { self.slab.start().add(self.offset) }
+    /// Opens the block for all tasks of an epoch, as a writer if any of them writes; false if it is open elsewhere.
+    pub(crate) fn claim(&self, writes: bool) -> bool {
+        if writes {
+            // AcqRel: as for a writer's guard.
+            return self.state.compare_exchange(0, WRITING, AcqRel, Relaxed).is_ok();
+        }
+        let one_more = |state: u32| (state < WRITING).then_some(state + 1);
+        self.state.fetch_update(Acquire, Relaxed, one_more).is_ok() // as for a reader's guard
+    }
+
+    /// Ends what `claim` began, when all tasks of the epoch are done.
+    pub(crate) fn give_up(&self, writes: bool) {
+        if writes {
+            self.state.store(0, Release); // as when a writer's guard is dropped
+        } else {
+            self.state.fetch_sub(1, Release); // as when a reader's guard is dropped
+        }
     }
 }
 
+/// What a guard holds on to: it counts the guards, or knows why they need not be counted.
+///
+/// # Safety
+/// Between `begin_read` and `end_read` nobody writes the block; between `begin_write` and `end_write` nobody else
+/// reads or writes it. What cannot be had panics.
+pub unsafe trait Holder: Deref<Target = BlockCell> {
+    /// Takes note of a reader.
+    fn begin_read(&self);
+    /// Takes note of a reader's end.
+    fn end_read(&self);
+    /// Takes note of a writer.
+    fn begin_write(&self);
+    /// Takes note of a writer's end.
+    fn end_write(&self);
+}
+
+impl BlockCell {
+    pub(super) fn count_reader(&self) {
+        // Acquire pairs with the Release of the last writer's guard: its bytes are visible here. After a refusal the
+        // count is one too high until the writer ends, which sets it to zero.
+        let before = self.state.fetch_add(1, Acquire);
+        assert!(before < WRITING, "a block was read while it was written");
+    }
+
+    pub(super) fn count_writer(&self) {
+        // AcqRel: pairs with the Release of every guard before it and keeps later writes behind it.
+        let taken = self.state.compare_exchange(0, WRITING, AcqRel, Relaxed);
+        assert!(taken.is_ok(), "a block was written while it was used");
+    }
+
+    pub(super) fn discount_reader(&self) {
+        self.state.fetch_sub(1, Release); // pairs with the AcqRel of the next writer
+    }
+
+    pub(super) fn discount_writer(&self) {
+        self.state.store(0, Release); // publishes the bytes; pairs with the Acquire of the next guard
+    }
+}
+
+macro_rules! counted {
+    ($($holder:ty),*) => {$(
+        // SAFETY: `state` refuses what would share the block with a writer.
+        unsafe impl Holder for $holder {
+            fn begin_read(&self) {
+                self.count_reader();
+            }
+            fn end_read(&self) {
+                self.discount_reader();
+            }
+            fn begin_write(&self) {
+                self.count_writer();
+            }
+            fn end_write(&self) {
+                self.discount_writer();
+            }
+        }
+    )*};
+}
+counted!(Arc<BlockCell>, &BlockCell);
+
 /// A block open for reading.
 #[derive(Debug)]
-pub struct ReadGuard<C: Deref<Target = BlockCell> = Arc<BlockCell>> {
+pub struct ReadGuard<C: Holder = Arc<BlockCell>> {
     cell: C,
 }
 
-impl<C: Deref<Target = BlockCell>> ReadGuard<C> {
-    fn open(cell: C) -> ReadGuard<C> {
-        // Acquire pairs with the Release of the last writer's guard: its bytes are visible here. After a refusal the
-        // count is one too high until the writer ends, which sets it to zero.
-        let before = cell.state.fetch_add(1, Acquire);
-        assert!(before < WRITING, "a block was read while it was written");
+impl<C: Holder> ReadGuard<C> {
+    pub(super) fn open(cell: C) -> ReadGuard<C> {
+        cell.begin_read();
         ReadGuard { cell }
     }
 
@@ -220,32 +300,30 @@ impl<C: Deref<Target = BlockCell>> ReadGuard<C> {
     }
 }
 
-impl<C: Deref<Target = BlockCell>> Deref for ReadGuard<C> {
+impl<C: Holder> Deref for ReadGuard<C> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: the bytes are initialised and in bounds, and by invariants 1 and 2 nobody writes them.
-        unsafe { std::slice::from_raw_parts(self.cell.start().as_ptr(), self.cell.bytes) }
+        // SAFETY: the bytes are initialised and in bounds, and by invariant 1 and the holder nobody writes them.
+        unsafe { std::slice::from_raw_parts(self.cell.start.as_ptr(), self.cell.bytes) }
     }
 }
 
-impl<C: Deref<Target = BlockCell>> Drop for ReadGuard<C> {
+impl<C: Holder> Drop for ReadGuard<C> {
     fn drop(&mut self) {
-        self.cell.state.fetch_sub(1, Release); // pairs with the AcqRel of the next `write`
+        self.cell.end_read();
     }
 }
 
 /// A block open for writing.
 #[derive(Debug)]
-pub struct WriteGuard<C: Deref<Target = BlockCell> = Arc<BlockCell>> {
+pub struct WriteGuard<C: Holder = Arc<BlockCell>> {
     cell: C,
 }
 
-impl<C: Deref<Target = BlockCell>> WriteGuard<C> {
-    fn open(cell: C) -> WriteGuard<C> {
-        // AcqRel: pairs with the Release of every guard before it and keeps later writes behind it.
-        let taken = cell.state.compare_exchange(0, WRITING, AcqRel, Relaxed);
-        assert!(taken.is_ok(), "a block was written while it was used");
+impl<C: Holder> WriteGuard<C> {
+    pub(super) fn open(cell: C) -> WriteGuard<C> {
+        cell.begin_write();
         WriteGuard { cell }
     }
 
@@ -266,25 +344,25 @@ impl<C: Deref<Target = BlockCell>> WriteGuard<C> {
     }
 }
 
-impl<C: Deref<Target = BlockCell>> Deref for WriteGuard<C> {
+impl<C: Holder> Deref for WriteGuard<C> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: the bytes are initialised and in bounds, and by invariants 1 and 2 this guard is alone.
-        unsafe { std::slice::from_raw_parts(self.cell.start().as_ptr(), self.cell.bytes) }
+        // SAFETY: the bytes are initialised and in bounds, and by invariant 1 and the holder this guard is alone.
+        unsafe { std::slice::from_raw_parts(self.cell.start.as_ptr(), self.cell.bytes) }
     }
 }
 
-impl<C: Deref<Target = BlockCell>> DerefMut for WriteGuard<C> {
+impl<C: Holder> DerefMut for WriteGuard<C> {
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: the bytes are initialised and in bounds, and by invariants 1 and 2 this guard is alone.
-        unsafe { std::slice::from_raw_parts_mut(self.cell.start().as_ptr(), self.cell.bytes) }
+        // SAFETY: the bytes are initialised and in bounds, and by invariant 1 and the holder this guard is alone.
+        unsafe { std::slice::from_raw_parts_mut(self.cell.start.as_ptr(), self.cell.bytes) }
     }
 }
 
-impl<C: Deref<Target = BlockCell>> Drop for WriteGuard<C> {
+impl<C: Holder> Drop for WriteGuard<C> {
     fn drop(&mut self) {
-        self.cell.state.store(0, Release); // publishes the bytes; pairs with the Acquire of the next guard
+        self.cell.end_write();
     }
 }
 

@@ -4,8 +4,11 @@
 //! Never here: who reads or writes a block, and when.
 
 mod block;
+mod grant;
 
-pub use block::{BlockCell, ReadGuard, Slab, WriteGuard};
+pub use block::{BlockCell, Holder, ReadGuard, Slab, WriteGuard};
+pub(crate) use grant::Order;
+pub use grant::{Grant, Granted};
 
 use crate::error::{Error, Result};
 use block::Pages;

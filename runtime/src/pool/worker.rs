@@ -26,6 +26,9 @@ pub struct Worker<'a> {
     /// The launch that the running job belongs to.
     launch: Cell<u32>,
     trace: Recorder,
+    /// Jobs, and parts of jobs that count as one, run so far.
+    ran: Cell<u64>,
+    index: usize,
 }
 
 impl Worker<'_> {
@@ -51,6 +54,17 @@ impl Worker<'_> {
     pub fn is_near(&self, domain: usize) -> bool {
         domain % self.shared.injectors.len() == self.domain
     }
+
+    /// True if this worker may spin: it has a core of its own.
+    pub fn is_patient(&self) -> bool {
+        self.shared.patient
+    }
+
+    /// Takes note that something was done, for whoever asks whether anything moves.
+    pub fn count_one(&self) {
+        self.ran.set(self.ran.get() + 1);
+        self.shared.ran[self.index].store(self.ran.get(), Relaxed); // Relaxed: a number for the user
+    }
 }
 
 /// The launch whose jobs a worker runs, kept from job to job.
@@ -63,8 +77,8 @@ struct Kept {
 
 pub(super) fn run(shared: &Shared, worker_index: usize, deque: &Deque<Job>) {
     let trace = shared.tracer.recorder(Who::Worker(worker_index as u32));
-    let worker = Worker { shared, deque, domain: shared.domains[worker_index], launch: Cell::new(0), trace };
-    let mut ran = 0;
+    let (domain, ran) = (shared.domains[worker_index], Cell::new(0));
+    let worker = Worker { shared, deque, domain, launch: Cell::new(0), trace, ran, index: worker_index };
     let mut kept: Option<Kept> = None;
     let mut empty_rounds = 0;
     let spins = if shared.patient { PATIENT_SPINS } else { SPINS };
@@ -81,9 +95,7 @@ pub(super) fn run(shared: &Shared, worker_index: usize, deque: &Deque<Job>) {
             let mut next = Some(job.index);
             while let Some(index) = next {
                 next = work.execute(index, &worker);
-                ran += 1;
-                // Relaxed: a number for whoever asks whether anything moves.
-                shared.ran[worker_index].store(ran, Relaxed);
+                worker.count_one();
             }
             continue;
         }

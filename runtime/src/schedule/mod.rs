@@ -6,7 +6,11 @@
 //! in step. The graph's last collective carries the number of ranks that failed.
 //! An epoch ends with the last node that nothing waits for: every other node is done before one of these.
 //! A task that readies others runs the first of them next, on its worker; it makes the rest known to all workers.
+//! A graph whose tasks were short in its last epoch runs in lanes (`lanes.rs`), where no counter is shared.
 
+#![allow(unsafe_code, reason = "the order in which tasks run is what their contexts rely on")]
+
+mod lanes;
 mod latch;
 mod plan;
 
@@ -14,17 +18,26 @@ pub use latch::Latch;
 
 use crate::comm::{Collective, CommThread, Completion, Post, Request};
 use crate::error::{Error, Result};
-use crate::graph::{Context, Graph, Node, Operation};
+use crate::graph::{Context, Graph, Lanes, Node, Operation};
 use crate::ids::{NodeId, Rank};
 use crate::memory::BlockCell;
 use crate::pool::{Pool, Work, Worker};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{
-    AtomicBool, AtomicU32,
+    AtomicBool, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+/// Of so many nodes, the time of one is taken.
+const TIMED: u32 = 16;
+/// Tasks shorter than this run in lanes the next time, where the graph has enough of them.
+const FINE: Duration = Duration::from_micros(4);
+const FINE_NODES_MIN: usize = 8;
+/// A longer time counts as this, so that one task that lost its core does not decide for all.
+const TIMED_MAX: Duration = Duration::from_micros(64);
 
 /// One epoch of a graph.
 pub struct Run {
@@ -38,8 +51,15 @@ pub struct Run {
     me: Weak<Run>,
     /// What the pool calls this run.
     launch: OnceLock<u32>,
-    /// Nodes without successors that are not done.
+    /// Whether the graph's blocks were claimed for the tasks of this epoch.
+    claimed: bool,
+    in_lanes: bool,
+    /// Lanes that were left.
+    lanes_left: AtomicU32,
+    /// Nodes without successors that are not done; in lanes, what `Lanes::ends` counts.
     sinks_left: AtomicU32,
+    /// Nanoseconds of the tasks whose time was taken, and their number.
+    timed: [AtomicU64; 2],
     poisoned: AtomicBool,
     /// This rank's first failure.
     failure: Mutex<Option<Error>>,
@@ -66,7 +86,10 @@ impl Run {
         earlier: Option<Error>,
     ) -> Arc<Run> {
         let nodes = graph.nodes();
-        graph.begin_epoch();
+        let claimed = graph.begin_epoch();
+        let earlier = earlier.or_else(|| (!claimed).then(|| in_use(graph, rank)));
+        let in_lanes = graph.is_fine();
+        let sinks = if in_lanes { graph.lanes(&pool.workers_by_domain()).ends() } else { graph.sinks() };
         let run = Arc::new_cyclic(|me| Run {
             graph: Arc::clone(graph),
             rank,
@@ -75,7 +98,11 @@ impl Run {
             first_collective,
             me: Weak::clone(me),
             launch: OnceLock::new(),
-            sinks_left: AtomicU32::new(graph.sinks()),
+            claimed,
+            in_lanes,
+            lanes_left: AtomicU32::new(0),
+            sinks_left: AtomicU32::new(sinks),
+            timed: Default::default(),
             poisoned: AtomicBool::new(earlier.is_some()),
             failure: Mutex::new(earlier),
             ended: Latch::default(),
@@ -85,8 +112,16 @@ impl Run {
         }
         let launch = *run.launch.get_or_init(|| pool.launch(Arc::clone(&run) as Arc<dyn Work>));
         pool.tracer().launched(launch, first_collective, plan::identity(graph), || plan::of(graph, rank));
-        for (index, _) in nodes.iter().enumerate().filter(|(_, node)| node.dependencies == 0) {
-            run.release(NodeId(index as u32), None);
+        if let Some(lanes) = graph.lanes_made() {
+            lanes.prepare(graph, in_lanes);
+        }
+        if in_lanes {
+            run.start_lanes();
+        }
+        for (index, node) in nodes.iter().enumerate().filter(|(_, node)| node.dependencies == 0) {
+            if !in_lanes || !node.is_task() {
+                run.release(NodeId(index as u32), None);
+            }
         }
         run
     }
@@ -102,7 +137,8 @@ impl Run {
             watch(self.pool.jobs_run(), &|| self.standing());
         }
         self.pool.retire(self.launch());
-        self.graph.end_epoch();
+        self.graph.end_epoch(self.claimed);
+        self.note_times();
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         let agreed = self.graph.agreement().map(|node| match &self.graph.nodes()[node.index()].operation {
             Operation::Collective { request: Collective::AllReduce { data, .. }, .. } => status_word(data) != 0,
@@ -114,7 +150,8 @@ impl Run {
 
     /// What the epoch waits for, in words.
     fn standing(&self) -> String {
-        let (left, all) = (self.sinks_left.load(Relaxed), self.graph.sinks()); // Relaxed: a number for the user
+        let all = if self.in_lanes { self.lanes().ends() } else { self.graph.sinks() };
+        let left = self.sinks_left.load(Relaxed); // Relaxed: a number for the user
         let open = self.comm.as_ref().map_or("no message is outstanding".to_string(), |comm| comm.outstanding());
         format!("{left} of {all} ends of the graph are open here, {open}")
     }
@@ -124,8 +161,8 @@ impl Run {
         let request = match &self.graph.nodes()[node.index()].operation {
             Operation::Task { domain, .. } => {
                 return match worker {
-                    Some(worker) => worker.push(node.0, *domain),
-                    None => self.pool.inject(self.launch(), node.0, *domain),
+                    Some(worker) => worker.push(node.0, *domain as usize),
+                    None => self.pool.inject(self.launch(), node.0, *domain as usize),
                 };
             }
             Operation::Send { to, tag, cell } => Request::Send { to: *to, tag: *tag, data: Arc::clone(cell) },
@@ -157,28 +194,84 @@ impl Run {
     /// A node is done: whatever waited for it alone may run. The first task that this worker may run itself is
     /// returned, the rest released.
     fn complete(&self, node: NodeId, worker: Option<&Worker<'_>>) -> Option<u32> {
-        let nodes = self.graph.nodes();
         let successors = self.graph.successors(node);
         let mut own = None;
         for &next in successors {
-            let Node { operation, dependencies, open } = &nodes[next.index()];
-            // AcqRel: the last of several predecessors sees what the others wrote.
-            if open.fetch_sub(1, AcqRel) != 1 {
-                continue;
-            }
-            open.store(*dependencies, Relaxed); // for the next epoch, which the end of this one comes before
-            match (worker, operation) {
-                (Some(worker), Operation::Task { domain, .. }) if own.is_none() && worker.is_near(*domain) => {
-                    own = Some(next.0);
+            let Node { operation, .. } = &self.graph.nodes()[next.index()];
+            if self.in_lanes && matches!(operation, Operation::Task { .. }) {
+                self.message_came(next);
+            } else if self.count_down(next) {
+                match (worker, operation) {
+                    (Some(worker), Operation::Task { domain, .. })
+                        if own.is_none() && worker.is_near(*domain as usize) =>
+                    {
+                        own = Some(next.0);
+                    }
+                    _ => self.release(next, worker),
                 }
-                _ => self.release(next, worker),
             }
         }
-        // AcqRel: the waiter sees what the nodes without successors wrote, and these what was done before them.
-        if successors.is_empty() && self.sinks_left.fetch_sub(1, AcqRel) == 1 {
-            self.ended.open();
+        if successors.is_empty() {
+            self.end_one();
         }
         own
+    }
+
+    /// One of the nodes before this one is done; true if it was the last.
+    fn count_down(&self, node: NodeId) -> bool {
+        let Node { dependencies, open, .. } = &self.graph.nodes()[node.index()];
+        // AcqRel: the last of several predecessors sees what the others wrote.
+        let last = open.fetch_sub(1, AcqRel) == 1;
+        if last {
+            open.store(*dependencies, Relaxed); // for the next epoch, which the end of this one comes before
+        }
+        last
+    }
+
+    /// One of those that the end of the epoch waits for is done.
+    fn end_one(&self) {
+        // AcqRel: the waiter sees what the nodes without successors wrote, and these what was done before them.
+        if self.sinks_left.fetch_sub(1, AcqRel) == 1 {
+            self.ended.open();
+        }
+    }
+
+    /// Runs the body of a task all of whose predecessors are done.
+    fn call(&self, node: NodeId) {
+        // Acquire pairs with the Release in `poison`.
+        if self.poisoned.load(Acquire) {
+            return;
+        }
+        let Operation::Task { label, grants, body, .. } = &self.graph.nodes()[node.index()].operation else {
+            unreachable!("only tasks come to workers");
+        };
+        let grants = self.graph.grants(grants);
+        // SAFETY: an epoch runs, which is poisoned from its start if it could not claim the blocks; its counters and
+        // marks let this task run once, behind all nodes before it, and those behind it only when this has returned.
+        let context = unsafe { Context::new(grants) };
+        // A body that panics leaves its blocks half written; the poisoned epoch shows them to nobody.
+        let outcome = catch_unwind(AssertUnwindSafe(|| body(&context)));
+        if let Err(message) = outcome.unwrap_or_else(|panic| Err(panic_message(&*panic))) {
+            self.poison(Error::Task { rank: self.rank, task: (*label).to_string(), message });
+        }
+    }
+
+    /// As `call`, and takes the time.
+    fn call_timed(&self, node: NodeId) {
+        let begin = Instant::now();
+        self.call(node);
+        // Relaxed: sums that are read at the end of the epoch.
+        self.timed[0].fetch_add(begin.elapsed().min(TIMED_MAX).as_nanos() as u64, Relaxed);
+        self.timed[1].fetch_add(1, Relaxed);
+    }
+
+    /// Decides how the next epoch of the graph runs.
+    fn note_times(&self) {
+        let [nanoseconds, tasks] = self.timed.each_ref().map(|sum| sum.load(Relaxed)); // Relaxed: the epoch has ended
+        if tasks > 0 {
+            let mean = Duration::from_nanos(nanoseconds / tasks);
+            self.graph.note_fine(mean < FINE && self.graph.nodes().len() >= FINE_NODES_MIN);
+        }
     }
 
     /// Keeps the first failure; bodies that have not begun are skipped from now on.
@@ -190,18 +283,16 @@ impl Run {
 
 impl Work for Run {
     fn execute(&self, index: u32, worker: &Worker<'_>) -> Option<u32> {
+        if self.in_lanes {
+            self.run_lane(index as usize, worker);
+            return None;
+        }
         let node = NodeId(index);
-        let Operation::Task { label, cells, body, .. } = &self.graph.nodes()[node.index()].operation else {
-            unreachable!("only tasks come to workers");
-        };
         let begun = worker.trace().begin();
-        // Acquire pairs with the Release in `poison`.
-        if !self.poisoned.load(Acquire) {
-            // A body that panics leaves its blocks half written; the poisoned epoch shows them to nobody.
-            let outcome = catch_unwind(AssertUnwindSafe(|| body(&Context::new(cells))));
-            if let Err(message) = outcome.unwrap_or_else(|panic| Err(panic_message(&*panic))) {
-                self.poison(Error::Task { rank: self.rank, task: (*label).to_string(), message });
-            }
+        if index.is_multiple_of(TIMED) {
+            self.call_timed(node);
+        } else {
+            self.call(node);
         }
         worker.trace().task(begun, self.launch(), index);
         self.complete(node, Some(worker))
@@ -216,6 +307,12 @@ impl Completion for Run {
         self.pool.tracer().completed(self.launch(), index);
         self.complete(NodeId(index), None);
     }
+}
+
+/// The failure of an epoch whose blocks could not be claimed.
+fn in_use(graph: &Graph, rank: Rank) -> Error {
+    let message = "a block of the graph is in use outside of it".to_string();
+    Error::Task { rank, task: graph.name().to_string(), message }
 }
 
 fn status_word(cell: &Arc<BlockCell>) -> i64 {

@@ -1,0 +1,312 @@
+//! A schedule of a graph's tasks made before it runs, for tasks so short that finding the next one would cost more.
+//!
+//! Each lane is a sequence of tasks that one worker at a time runs in order. What the order within a lane does not
+//! settle is settled by positions: a lane tells how far it has come where others wait for it, and a step waits for
+//! the positions that nothing before it in its lane waited for. A task that follows messages waits for its counter.
+//! Invariant 1: steps are in the order of depth, which counts the tasks of all ranks: whatever a step waits for, on
+//! this rank or behind a message, has a lesser depth, so the least of all that are not done can always run.
+//! Invariant 2: of two joined tasks in different lanes, the later waits for a position of the other lane at or behind
+//! the earlier, itself or by a step before it in its lane.
+//! The tasks of one depth and domain are cut into runs of equal number, in program order, one for each worker of the
+//! domain: where a program numbers tiles alike in each step, a tile stays on its worker.
+//! Never here: who runs a lane, and how it waits.
+
+use super::build::narrow;
+use super::{Graph, Operation};
+use crate::ids::NodeId;
+use crossbeam::utils::CachePadded;
+use std::cmp::Reverse;
+use std::ops::Range;
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, SeqCst},
+    fence,
+};
+
+/// The schedule of one rank's tasks.
+#[derive(Debug)]
+pub struct Lanes {
+    /// Those that have steps.
+    lanes: Vec<CachePadded<Lane>>,
+    steps: Vec<Step>,
+    marks: Vec<Mark>,
+    /// Tasks that follow messages, with the number of these.
+    gated: Vec<(NodeId, u32)>,
+    /// Whether the counters of `gated` count messages alone, as lanes need them.
+    armed: AtomicBool,
+    /// Lanes, and operations of the comm thread that nothing waits for.
+    ends: u32,
+}
+
+/// One sequence of tasks, and how far it has come in this epoch.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    /// Steps done, as far as others must know.
+    done: CachePadded<AtomicU32>,
+    /// Where whoever takes the lane begins; handed on with the lane.
+    next: AtomicU32,
+    /// What a lane that nobody runs waits for; 0 if somebody runs it.
+    wanted: AtomicU64,
+    steps: Range<u32>,
+    /// The NUMA domain of its tasks.
+    domain: u32,
+}
+
+/// A task in its lane.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// The task.
+    pub(crate) node: NodeId,
+    /// The end of its marks, which begin where those of the step before end.
+    marks_end: u32,
+    /// Messages that it follows.
+    pub(crate) messages: u32,
+    /// Messages follow it.
+    pub(crate) sends: bool,
+    /// Other lanes wait for it.
+    pub(crate) tells: bool,
+}
+
+/// A position: so many steps of a lane are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// Which lane.
+    pub(crate) lane: u32,
+    /// How many steps.
+    pub(crate) done: u32,
+}
+
+/// What a lane that nobody runs waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    Mark(Mark),
+    /// The messages before this task.
+    Messages(NodeId),
+}
+
+const FOR_MESSAGES: u64 = 1 << 63;
+const FOR_MARK: u64 = 1 << 62;
+
+impl Want {
+    fn word(self) -> u64 {
+        match self {
+            Want::Mark(Mark { lane, done }) => FOR_MARK | u64::from(lane) << 32 | u64::from(done),
+            Want::Messages(node) => FOR_MESSAGES | u64::from(node.0),
+        }
+    }
+
+    fn of(word: u64) -> Option<Want> {
+        if word & FOR_MESSAGES != 0 {
+            return Some(Want::Messages(NodeId(word as u32)));
+        }
+        let lane = ((word & !FOR_MARK) >> 32) as u32;
+        (word & FOR_MARK != 0).then_some(Want::Mark(Mark { lane, done: word as u32 }))
+    }
+}
+
+impl Lanes {
+    pub(super) fn new(graph: &Graph, workers_by_domain: &[usize]) -> Lanes {
+        let nodes = graph.nodes();
+        let Order { by_lane, messages } = Order::of(graph, workers_by_domain);
+        let mut place = vec![Mark { lane: u32::MAX, done: 0 }; nodes.len()];
+        let mut lanes = Vec::new();
+        let mut begin = 0;
+        for (domain, tasks) in &by_lane {
+            for (index, task) in tasks.iter().enumerate() {
+                place[task.index()] = Mark { lane: narrow(lanes.len()), done: narrow(index + 1) };
+            }
+            let steps = begin..begin + narrow(tasks.len());
+            begin = steps.end;
+            lanes.push(CachePadded::new(Lane { steps, domain: narrow(*domain), ..Lane::default() }));
+        }
+        let before = predecessors(graph);
+        let (mut steps, mut marks, mut waits) = (Vec::with_capacity(begin as usize), Vec::new(), Vec::new());
+        for (lane, (_, tasks)) in by_lane.iter().enumerate() {
+            let mut known = vec![0; lanes.len()];
+            for task in tasks {
+                waits.clear();
+                let others = before.of(*task).iter().map(|node| place[node.index()]);
+                waits.extend(others.filter(|mark| mark.lane != u32::MAX && mark.lane as usize != lane));
+                // One mark of each lane, the latest, unless an earlier step has waited for it.
+                waits.sort_unstable_by_key(|mark| (mark.lane, Reverse(mark.done)));
+                waits.dedup_by_key(|mark| mark.lane);
+                waits.retain(|mark| mark.done > known[mark.lane as usize]);
+                waits.iter().for_each(|mark| known[mark.lane as usize] = mark.done);
+                marks.extend_from_slice(&waits);
+                let sends = graph.successors(*task).iter().any(|next| !nodes[next.index()].is_task());
+                let messages = messages[task.index()];
+                steps.push(Step { node: *task, marks_end: narrow(marks.len()), messages, sends, tells: false });
+            }
+        }
+        for mark in &marks {
+            steps[(lanes[mark.lane as usize].steps.start + mark.done - 1) as usize].tells = true;
+        }
+        let gated = steps.iter().filter(|step| step.messages > 0).map(|step| (step.node, step.messages)).collect();
+        let open_ends = (0..nodes.len()).filter(|&node| !nodes[node].is_task());
+        let open_ends = open_ends.filter(|&node| graph.successors(NodeId(node as u32)).is_empty()).count();
+        let ends = narrow(lanes.len() + open_ends);
+        Lanes { lanes, steps, marks, gated, armed: AtomicBool::new(false), ends }
+    }
+
+    /// How many ends an epoch in lanes has: lanes, and operations of the comm thread that nothing waits for.
+    pub(crate) fn ends(&self) -> u32 {
+        self.ends
+    }
+
+    /// The lanes.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().map(|lane| &**lane)
+    }
+
+    /// A lane.
+    pub(crate) fn lane(&self, index: usize) -> &Lane {
+        &self.lanes[index]
+    }
+
+    /// The steps of a lane.
+    pub(crate) fn steps(&self, lane: &Lane) -> &[Step] {
+        &self.steps[lane.steps.start as usize..lane.steps.end as usize]
+    }
+
+    /// The positions that a step waits for.
+    pub(crate) fn marks(&self, lane: &Lane, index: usize) -> &[Mark] {
+        let step = lane.steps.start as usize + index;
+        let begin = step.checked_sub(1).map_or(0, |before| self.steps[before].marks_end);
+        &self.marks[begin as usize..self.steps[step].marks_end as usize]
+    }
+
+    /// True if a position is reached; then what its steps wrote is visible.
+    pub(crate) fn reached(&self, mark: Mark) -> bool {
+        self.lanes[mark.lane as usize].done.load(Acquire) >= mark.done // pairs with the SeqCst store in `tell`
+    }
+
+    /// Makes the graph's counters and the lanes ready for an epoch, in lanes or not; nothing of the graph runs.
+    pub(crate) fn prepare(&self, graph: &Graph, in_lanes: bool) {
+        // Relaxed, here and below: the launch hands all of this on to the workers.
+        if self.armed.swap(in_lanes, Relaxed) != in_lanes {
+            for &(node, messages) in &self.gated {
+                let node = &graph.nodes()[node.index()];
+                node.open.store(if in_lanes { messages } else { node.dependencies }, Relaxed); // as above
+            }
+        }
+        for lane in self.iter() {
+            // Relaxed: as above.
+            lane.done.store(0, Relaxed);
+            lane.next.store(0, Relaxed);
+            lane.wanted.store(0, Relaxed);
+        }
+    }
+}
+
+impl Lane {
+    /// The NUMA domain that should run it.
+    pub(crate) fn domain(&self) -> usize {
+        self.domain as usize
+    }
+
+    /// Where whoever takes the lane begins.
+    pub(crate) fn next(&self) -> usize {
+        self.next.load(Relaxed) as usize // Relaxed: came with the lane, by `take` and a queue of jobs
+    }
+
+    /// Says that so many steps are done.
+    pub(crate) fn tell(&self, done: usize) {
+        // SeqCst: the look for lanes that wait comes after; `leave` stands opposite.
+        self.done.store(done as u32, SeqCst);
+    }
+
+    /// Leaves the lane to whoever sees that what it waits for is there. The caller then looks once more itself.
+    pub(crate) fn leave(&self, next: usize, want: Want) {
+        self.next.store(next as u32, Relaxed); // handed on by the next line
+        self.wanted.store(want.word(), SeqCst);
+        fence(SeqCst); // the second look comes after; `tell` stands opposite
+    }
+
+    /// Takes a lane that was left, if what it wants is `there`; true for one taker alone.
+    pub(crate) fn take(&self, there: impl Fn(Want) -> bool) -> bool {
+        let word = self.wanted.load(SeqCst);
+        let wanted = Want::of(word).is_some_and(there);
+        // SeqCst: the winner sees `next`; Relaxed: the loser sees nothing.
+        wanted && self.wanted.compare_exchange(word, 0, SeqCst, Relaxed).is_ok()
+    }
+}
+
+/// Which tasks each lane runs, in order, and how many messages each node follows.
+struct Order {
+    by_lane: Vec<(usize, Vec<NodeId>)>,
+    messages: Vec<u32>,
+}
+
+impl Order {
+    fn of(graph: &Graph, workers_by_domain: &[usize]) -> Order {
+        let nodes = graph.nodes();
+        let mut messages = vec![0_u32; nodes.len()];
+        for (index, _) in nodes.iter().enumerate().filter(|(_, node)| !node.is_task()) {
+            graph.successors(NodeId(index as u32)).iter().for_each(|next| messages[next.index()] += 1);
+        }
+        let domains = workers_by_domain.len();
+        let task = |&index: &usize| match nodes[index].operation {
+            Operation::Task { domain, .. } => Some((nodes[index].depth, domain as usize % domains, index)),
+            _ => None,
+        };
+        let mut tasks: Vec<(u32, usize, usize)> = (0..nodes.len()).filter_map(|index| task(&index)).collect();
+        tasks.sort_unstable();
+        let first_of_domain = workers_by_domain.iter().scan(0, |sum, &workers| {
+            *sum += workers;
+            Some(*sum - workers)
+        });
+        let first_of_domain: Vec<usize> = first_of_domain.collect();
+        let workers = workers_by_domain.iter().sum();
+        let mut by_lane: Vec<(usize, Vec<NodeId>)> = Vec::new();
+        for (domain, &workers) in workers_by_domain.iter().enumerate() {
+            by_lane.extend((0..workers).map(|_| (domain, Vec::new())));
+        }
+        debug_assert_eq!(by_lane.len(), workers, "a lane for each worker");
+        for group in tasks.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let domain = group[0].1;
+            // A domain without workers leaves its tasks to those of the first that has some.
+            let (first, count) = match workers_by_domain[domain] {
+                0 => (0, workers),
+                count => (first_of_domain[domain], count),
+            };
+            // What waits for messages comes last in its run: they may arrive meanwhile.
+            for waits in [false, true] {
+                for (index, &(_, _, node)) in group.iter().enumerate().filter(|(_, it)| (messages[it.2] > 0) == waits) {
+                    by_lane[first + index * count / group.len()].1.push(NodeId(node as u32));
+                }
+            }
+        }
+        by_lane.retain(|(_, tasks)| !tasks.is_empty());
+        Order { by_lane, messages }
+    }
+}
+
+/// The nodes before each node.
+struct Predecessors {
+    list: Vec<NodeId>,
+    starts: Vec<u32>,
+}
+
+fn predecessors(graph: &Graph) -> Predecessors {
+    let nodes = graph.nodes();
+    let mut starts: Vec<u32> = vec![0; nodes.len() + 1];
+    for (index, node) in nodes.iter().enumerate() {
+        starts[index + 1] = starts[index] + node.dependencies;
+    }
+    let mut places = starts.clone();
+    let mut list = vec![NodeId(0); starts[nodes.len()] as usize];
+    for index in 0..nodes.len() {
+        for next in graph.successors(NodeId(index as u32)) {
+            let place = &mut places[next.index()];
+            list[*place as usize] = NodeId(index as u32);
+            *place += 1;
+        }
+    }
+    Predecessors { list, starts }
+}
+
+impl Predecessors {
+    fn of(&self, node: NodeId) -> &[NodeId] {
+        &self.list[self.starts[node.index()] as usize..self.starts[node.index() + 1] as usize]
+    }
+}

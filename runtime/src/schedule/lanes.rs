@@ -1,0 +1,136 @@
+//! Runs a graph in lanes: each worker its own sequence of tasks, waiting for positions of other lanes and for messages.
+//!
+//! Invariant 1: one worker at a time runs a lane; a lane that waits for long is left, and whoever sees that what it
+//! wants is there takes it and gives it to the workers as a job.
+//! Invariant 2: no lane is left for ever. Who leaves it looks once more after saying so; who tells a position, or
+//! completes a message, looks for lanes that were left after that. All four steps are sequentially consistent, so one
+//! of the two sees the other.
+//! The first unfinished task in the order of depth can always run, so some lane that is not done always can.
+//! Never here: which task stands in which lane.
+
+use super::{Lanes, Run, TIMED};
+use crate::graph::{Lane, Step, Want};
+use crate::ids::NodeId;
+use crate::pool::Worker;
+use std::hint;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+
+/// How often a lane looks for what it waits for before it is left; a few nanoseconds each.
+const LOOKS: u32 = 64;
+const PATIENT_LOOKS: u32 = 4096;
+/// Of so many steps of a lane, the time of one is taken.
+const TIMED_STEPS: usize = TIMED as usize * 4;
+
+impl Run {
+    pub(super) fn lanes(&self) -> &Lanes {
+        self.graph.lanes_made().expect("made when the epoch began")
+    }
+
+    /// Gives all lanes to the workers.
+    pub(super) fn start_lanes(&self) {
+        for (index, lane) in self.lanes().iter().enumerate() {
+            self.pool.inject(self.launch(), index as u32, lane.domain());
+        }
+    }
+
+    /// Runs a lane until it ends or is left.
+    pub(super) fn run_lane(&self, index: usize, worker: &Worker<'_>) {
+        let lanes = self.lanes();
+        let lane = lanes.lane(index);
+        let steps = lanes.steps(lane);
+        for (at, step) in steps.iter().enumerate().skip(lane.next()) {
+            for &mark in lanes.marks(lane, at) {
+                if !lanes.reached(mark) && !self.wait_for(lane, at, Want::Mark(mark), worker) {
+                    return;
+                }
+            }
+            if step.messages > 0 && !self.messages_came(lane, at, step, worker) {
+                return;
+            }
+            let begun = worker.trace().begin();
+            if at.is_multiple_of(TIMED_STEPS) {
+                self.call_timed(step.node);
+            } else {
+                self.call(step.node);
+            }
+            worker.trace().task(begun, self.launch(), step.node.0);
+            worker.count_one();
+            if step.sends {
+                self.release_messages(step.node, worker);
+            }
+            if step.tells {
+                lane.tell(at + 1);
+                self.wake_lanes();
+            }
+        }
+        self.end_one();
+    }
+
+    /// Waits until the messages before a task have come; false if the lane was left instead.
+    fn messages_came(&self, lane: &Lane, at: usize, step: &Step, worker: &Worker<'_>) -> bool {
+        let came =
+            self.is_there(Want::Messages(step.node)) || self.wait_for(lane, at, Want::Messages(step.node), worker);
+        if came {
+            let open = &self.graph.nodes()[step.node.index()].open;
+            open.store(step.messages, Relaxed); // for the next epoch, which the end of this one comes before
+        }
+        came
+    }
+
+    fn is_there(&self, want: Want) -> bool {
+        match want {
+            Want::Mark(mark) => self.lanes().reached(mark),
+            // Acquire pairs with the SeqCst decrement in `message_came`.
+            Want::Messages(node) => self.graph.nodes()[node.index()].open.load(Acquire) == 0,
+        }
+    }
+
+    /// Looks for a while for what step `at` wants; false if the lane was left.
+    fn wait_for(&self, lane: &Lane, at: usize, want: Want, worker: &Worker<'_>) -> bool {
+        let looks = if worker.is_patient() { PATIENT_LOOKS } else { LOOKS };
+        for _ in 0..looks {
+            if self.is_there(want) {
+                return true;
+            }
+            hint::spin_loop();
+        }
+        // Before the lane is left, so that whoever takes it finds it counted.
+        self.lanes_left.fetch_add(1, SeqCst);
+        lane.leave(at, want);
+        lane.take(|it| it == want && self.is_there(want)) && {
+            self.lanes_left.fetch_sub(1, SeqCst); // as where it was counted
+            true
+        }
+    }
+
+    /// Gives the lanes that were left and can go on to the workers.
+    fn wake_lanes(&self) {
+        // SeqCst: after the position was told or the message counted; `wait_for` stands opposite.
+        if self.lanes_left.load(SeqCst) == 0 {
+            return;
+        }
+        for (index, lane) in self.lanes().iter().enumerate() {
+            if lane.take(|want| self.is_there(want)) {
+                self.lanes_left.fetch_sub(1, SeqCst); // as where it was counted
+                self.pool.inject(self.launch(), index as u32, lane.domain());
+            }
+        }
+    }
+
+    /// One of the messages before a task is complete.
+    pub(super) fn message_came(&self, node: NodeId) {
+        // SeqCst: the task sees what all its messages wrote, and lanes that were left are looked for after.
+        if self.graph.nodes()[node.index()].open.fetch_sub(1, SeqCst) == 1 {
+            self.wake_lanes();
+        }
+    }
+
+    /// A task is done that messages follow.
+    fn release_messages(&self, node: NodeId, worker: &Worker<'_>) {
+        for &next in self.graph.successors(node) {
+            if !self.graph.nodes()[next.index()].is_task() && self.count_down(next) {
+                self.release(next, Some(worker));
+            }
+        }
+    }
+}
