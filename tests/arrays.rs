@@ -1,10 +1,14 @@
 //! Arrays at awkward rank counts and shapes, against plain serial code.
 
-use girih_arrays::{Array, Binary, DType, Element, Index, Layout, Result, Scalar, Unary};
+use girih_arrays::{Array, Binary, DType, Element, Index, Layout, Result, Scalar, Truth, Unary};
 use girih_tests::everywhere::{bits, check_close, noise, same_everywhere};
 
 /// Shapes around the border between replicated and spread, with fewer leaves than ranks, and ragged last tiles.
 const MATRICES: [[usize; 2]; 7] = [[10_007, 13], [5, 3000], [2, 9000], [1, 10_000], [700, 13], [9001, 1], [4097, 3]];
+
+fn truths(x: &Array) -> Result<Vec<bool>> {
+    Ok(x.to_vec::<Truth>()?.into_iter().map(bool::from).collect())
+}
 
 #[test]
 fn arithmetic_broadcasts_rows_columns_and_numbers() {
@@ -30,11 +34,11 @@ fn functions_comparisons_and_selection_agree_with_serial_code() {
         let x = Array::from_slice(world, &[n, d], &a)?;
         let positive = x.greater(0.0)?;
         let result = positive.select(x.sqrt()?, x.negative()?.exp()?)?;
-        Ok((bits(&result.to_vec()?), positive.to_vec::<u8>()?))
+        Ok((bits(&result.to_vec()?), truths(&positive)?))
     });
     let expected: Vec<f64> = a.iter().map(|&x| if x > 0.0 { x.sqrt() } else { (-x).exp() }).collect();
     assert_eq!(found.0, bits(&expected));
-    assert_eq!(found.1, a.iter().map(|&x| u8::from(x > 0.0)).collect::<Vec<_>>());
+    assert_eq!(found.1, a.iter().map(|&x| x > 0.0).collect::<Vec<_>>());
 }
 
 #[test]
@@ -44,9 +48,9 @@ fn a_small_result_of_a_spread_operand_is_whole_everywhere() {
         let x = Array::from_slice(world, &[10_000], &a)?;
         let mask = x.less(0.25)?;
         assert_eq!((x.layout(), mask.layout()), (Layout::Rows, Layout::Replicated));
-        Ok((mask.sum(None, false)?.to_scalar()?, mask.to_vec::<u8>()?))
+        Ok((mask.sum(None, false)?.to_scalar()?, truths(&mask)?))
     });
-    let expected: Vec<u8> = a.iter().map(|&x| u8::from(x < 0.25)).collect();
+    let expected: Vec<bool> = a.iter().map(|&x| x < 0.25).collect();
     assert_eq!(found.0, Scalar::Int(expected.iter().map(|&x| i64::from(x)).sum()));
     assert_eq!(found.1, expected);
 }
@@ -137,14 +141,14 @@ fn single_precision_is_summed_in_double() {
 
 #[test]
 fn small_truth_values_may_have_large_sums() {
-    let (n, a) = (20_000, (0..20_000).map(|i| u8::from(i % 3 == 0)).collect::<Vec<_>>());
+    let (n, a) = (20_000, (0..20_000).map(|i| Truth::from(i % 3 == 0)).collect::<Vec<_>>());
     let found = same_everywhere(|world| {
         let (column, row) = (Array::from_slice(world, &[n, 1], &a)?, Array::from_slice(world, &[1, n], &a)?);
         let sums = [column.sum(Some(&[1]), false)?, row.sum(Some(&[0]), false)?, column.sum(Some(&[]), false)?];
         assert!(sums.iter().all(|sum| column.layout() == Layout::Replicated && sum.layout() == Layout::Rows));
         sums.iter().map(|sum| sum.add(1_i64)?.to_vec::<i64>()).collect::<Result<Vec<_>>>()
     });
-    let expected: Vec<i64> = a.iter().map(|&x| i64::from(x) + 1).collect();
+    let expected: Vec<i64> = a.iter().map(|&x| i64::from(bool::from(x)) + 1).collect();
     assert_eq!(found, vec![expected; 3]);
 }
 
@@ -153,7 +157,7 @@ fn nothing_is_reduced_to_what_changes_nothing() {
     same_everywhere(|world| {
         let nothing = Array::zeros(world, &[20_000, 0], DType::Float64)?;
         assert_eq!(nothing.sum(Some(&[1]), false)?.to_vec::<f64>()?, vec![0.0; 20_000]);
-        assert_eq!(nothing.all(Some(&[1]), false)?.to_vec::<u8>()?, vec![1; 20_000]);
+        assert_eq!(truths(&nothing.all(Some(&[1]), false)?)?, vec![true; 20_000]);
         assert!(nothing.mean(Some(&[1]), false)?.to_vec::<f64>()?.iter().all(|mean| mean.is_nan()));
         assert_eq!(nothing.sum(Some(&[0]), true)?.shape(), [1, 0]);
         assert_eq!(nothing.max(Some(&[0]), false)?.shape(), [0]);

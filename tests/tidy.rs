@@ -11,7 +11,8 @@ const FUNCTION_LINES_MAX: usize = 70;
 const ORDERING_COMMENT_LINES: usize = 3;
 
 /// Files that may hold `unsafe`, each with what it keeps.
-const ISLANDS: [(&str, &str); 18] = [
+const ISLANDS: [(&str, &str); 19] = [
+    ("arrays/src/kernel/complex.rs", "the mathematics library's functions of complex numbers"),
     ("arrays/src/kernel/nearest/x86.rs", "vector instructions behind a check of the processor"),
     ("arrays/src/kernel/product.rs", "strided tiles for the `gemm` crate"),
     ("arrays/src/kernel/vector.rs", "loops compiled again for wider vectors, behind a check of the processor"),

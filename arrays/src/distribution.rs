@@ -206,6 +206,11 @@ impl<T, F: FnMut(&mut T, T)> Combiner<T, F> {
         self.stack.push((node, partial));
     }
 
+    /// The nodes so far, in order.
+    pub fn nodes(&self) -> &[(TreeNode, T)] {
+        &self.stack
+    }
+
     /// The nodes that remain, in order: the root alone if all leaves came.
     pub fn into_nodes(self) -> Vec<(TreeNode, T)> {
         self.stack

@@ -15,6 +15,8 @@ pub enum Error {
     Axis(String),
     /// Replicated: a type that the operation does not take; Python's `TypeError`.
     Type(String),
+    /// Replicated: a number that no element of the array's type could be; Python's `OverflowError`.
+    Overflow(String),
     /// Replicated: an index out of bounds; Python's `IndexError`.
     Index(String),
     /// Replicated: a file that cannot be read or written, or is not what it says; Python's `OSError` or `ValueError`.
@@ -33,7 +35,9 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Shape(text) | Error::Axis(text) | Error::Type(text) | Error::Index(text) => f.write_str(text),
+            Error::Shape(text) | Error::Axis(text) | Error::Type(text) | Error::Overflow(text) | Error::Index(text) => {
+                f.write_str(text)
+            }
             Error::File { path, message, .. } => write!(f, "{}: {message}", path.display()),
             Error::Runtime(error) => error.fmt(f),
         }

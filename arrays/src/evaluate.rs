@@ -128,6 +128,7 @@ fn operation(node: &Arc<Node>) -> String {
             let mean = if divisor.is_some() { ", divided" } else { "" };
             format!("{fold:?} over axes {axes:?}{mean}")
         }
+        Some(Recorded::Scan { fold, axis, .. }) => format!("running {fold:?} along axis {axis}"),
         Some(Recorded::Product { .. } | Recorded::Across { .. }) => "product".to_string(),
         Some(Recorded::View { .. }) => "view".to_string(),
     };

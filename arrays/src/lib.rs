@@ -29,9 +29,9 @@ pub mod tile;
 
 pub use array::{Array, Local, Operand};
 pub use distribution::{Layout, RowDistribution};
-pub use dtype::{DType, Element, Scalar};
+pub use dtype::{Casting, Complex32, Complex64, DType, Element, Kind, Scalar, Truth, f16};
 pub use error::{Error, Result};
 pub use expr::Index;
-pub use kernel::operation::{Binary, Unary};
+pub use kernel::operation::{Binary, Loops, Unary};
 pub use shape::Shape;
 pub use tile::{Part, Tile};

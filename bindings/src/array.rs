@@ -3,12 +3,14 @@
 use crate::error::array_error;
 use crate::handle::{PyArray, detached};
 use crate::numpy;
-use crate::operand::{Axes, Lengths, no_scalar, to_array, to_dtype, to_indices, to_operand_beside, to_weak};
+use crate::operand::{
+    Axes, Lengths, no_scalar, to_array, to_casting, to_dtype, to_indices, to_operand_beside, to_weak,
+};
 use girih_arrays::{Array, Binary, DType, Layout, Scalar, Unary};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pyclass::CompareOp;
-use pyo3::types::{PyFloat, PyString, PyTuple};
+use pyo3::types::{PyComplex, PyFloat, PyString, PyTuple};
 
 /// Arrays of more elements are described by their `repr` instead of printed.
 const SHOWN_MAX: usize = 1000;
@@ -156,16 +158,24 @@ impl PyArray {
     fn __int__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         match self.scalar(py)? {
             // Python's own rule, which knows no largest integer and refuses NaN.
-            Scalar::Float(value) => Ok(PyFloat::new(py, value).call_method0("__int__")?.unbind()),
+            Scalar::Float(value) | Scalar::Complex(value, _) => {
+                Ok(PyFloat::new(py, value).call_method0("__int__")?.unbind())
+            }
+            Scalar::Uint(value) => Ok(value.into_pyobject(py)?.into_any().unbind()),
             scalar => Ok(scalar.to_i64().into_pyobject(py)?.into_any().unbind()),
         }
     }
 
-    fn __index__(&self, py: Python<'_>) -> PyResult<i64> {
-        if self.0.dtype() != DType::Int64 || !self.0.shape().is_empty() {
+    fn __index__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if !self.0.dtype().is_integer() || !self.0.shape().is_empty() {
             return Err(PyTypeError::new_err("only integer scalar arrays can be converted to a scalar index"));
         }
-        Ok(self.scalar(py)?.to_i64())
+        self.item(py)
+    }
+
+    fn __complex__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyComplex>> {
+        let (real, imaginary) = self.scalar(py)?.to_complex();
+        Ok(PyComplex::from_doubles(py, real, imaginary))
     }
 
     fn __float__(&self, py: Python<'_>) -> PyResult<f64> {
@@ -270,9 +280,42 @@ impl PyArray {
         }
     }
 
-    fn astype(&self, py: Python<'_>, dtype: &Bound<'_, PyAny>) -> PyResult<PyArray> {
+    #[pyo3(signature = (dtype, *, casting = "unsafe", copy = true))]
+    fn astype(&self, py: Python<'_>, dtype: &Bound<'_, PyAny>, casting: &str, copy: bool) -> PyResult<PyArray> {
+        // Nobody changes an array, so a copy and the array itself cannot be told apart.
+        let _ = copy;
         let dtype = to_dtype(Some(dtype))?.ok_or_else(|| PyTypeError::new_err("astype needs a dtype"))?;
+        if !self.0.dtype().can_cast(dtype, to_casting(casting)?) {
+            let text = format!(
+                "Cannot cast array data from dtype('{}') to dtype('{dtype}') according to the rule '{casting}'",
+                self.0.dtype()
+            );
+            return Err(PyTypeError::new_err(text));
+        }
         detached(py, || self.0.astype(dtype))
+    }
+
+    #[getter]
+    fn real(&self, py: Python<'_>) -> PyResult<PyArray> {
+        detached(py, || self.0.unary(Unary::Real))
+    }
+
+    #[getter]
+    fn imag(&self, py: Python<'_>) -> PyResult<PyArray> {
+        detached(py, || self.0.unary(Unary::Imag))
+    }
+
+    fn conj(&self, py: Python<'_>) -> PyResult<PyArray> {
+        detached(py, || self.0.unary(Unary::Conjugate))
+    }
+
+    fn conjugate(&self, py: Python<'_>) -> PyResult<PyArray> {
+        self.conj(py)
+    }
+
+    #[getter]
+    fn itemsize(&self) -> usize {
+        self.0.dtype().bytes()
     }
 
     #[pyo3(signature = (*shape))]
@@ -292,7 +335,9 @@ impl PyArray {
         match self.scalar(py)? {
             Scalar::Bool(value) => Ok(value.into_pyobject(py)?.to_owned().into_any().unbind()),
             Scalar::Int(value) => Ok(value.into_pyobject(py)?.into_any().unbind()),
+            Scalar::Uint(value) => Ok(value.into_pyobject(py)?.into_any().unbind()),
             Scalar::Float(value) => Ok(value.into_pyobject(py)?.into_any().unbind()),
+            Scalar::Complex(real, imaginary) => Ok(PyComplex::from_doubles(py, real, imaginary).into_any().unbind()),
         }
     }
 
@@ -335,7 +380,7 @@ impl PyArray {
     /// An operator; `NotImplemented` for what is no array, so that Python asks the other side.
     fn operator(&self, op: Binary, other: &Bound<'_, PyAny>, reflected: bool) -> PyResult<Py<PyAny>> {
         let py = other.py();
-        let other = match to_operand_beside(other, self.0.dtype(), op.compares()) {
+        let other = match to_operand_beside(other, self.0.dtype(), op) {
             Ok(other) => other,
             Err(_) if matches!(op, Binary::Equal | Binary::NotEqual) && is_no_number(other) => {
                 let (world, shape, differs) = (self.0.world(), self.0.shape(), op == Binary::NotEqual);
@@ -362,7 +407,7 @@ impl PyArray {
             return Ok(other.py().NotImplemented());
         }
         // NumPy's fast path, with the same bits as a product.
-        if !reflected && matches!(to_weak(other), Ok(Some(Scalar::Int(2)))) && self.0.dtype() != DType::Bool {
+        if !reflected && matches!(to_weak(other), Ok(Some(Scalar::Int(2)))) {
             let square = detached(other.py(), || self.0.unary(Unary::Square))?;
             return Ok(Bound::new(other.py(), square)?.into_any().unbind());
         }

@@ -90,7 +90,7 @@ pub(crate) fn linspace(
     detached(py, || {
         let values = Array::linspace(&world, start, stop, count, endpoint)?;
         // Integers are rounded down, as NumPy does it here, not towards zero.
-        let values = if dtype == Some(DType::Int64) { values.unary(Unary::Floor)? } else { values };
+        let values = if dtype.is_some_and(DType::is_integer) { values.unary(Unary::Floor)? } else { values };
         dtype.map_or_else(|| Ok(values.clone()), |dtype| values.astype(dtype))
     })
 }

@@ -2,8 +2,8 @@
 
 use girih_runtime::error::Error as RuntimeError;
 use pyo3::exceptions::{
-    PyFileNotFoundError, PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyOSError, PyRuntimeError, PyTypeError,
-    PyValueError,
+    PyFileNotFoundError, PyIndexError, PyKeyboardInterrupt, PyMemoryError, PyOSError, PyOverflowError, PyRuntimeError,
+    PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -37,6 +37,7 @@ pub(crate) fn array_error(py: Python<'_>, error: &girih_arrays::Error) -> PyErr 
         Error::Shape(text) => PyValueError::new_err(text.clone()),
         Error::Axis(text) => axis_error(py, text),
         Error::Type(text) => PyTypeError::new_err(text.clone()),
+        Error::Overflow(text) => PyOverflowError::new_err(text.clone()),
         Error::Index(text) => PyIndexError::new_err(text.clone()),
         Error::File { malformed: true, .. } => PyValueError::new_err(error.to_string()),
         Error::File { path, .. } if !path.exists() => PyFileNotFoundError::new_err(error.to_string()),

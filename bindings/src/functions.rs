@@ -23,18 +23,7 @@ macro_rules! binary {
         #[pyfunction]
         #[pyo3(signature = (x, y, /))]
         pub(crate) fn $name(x: &Bound<'_, PyAny>, y: &Bound<'_, PyAny>) -> PyResult<PyArray> {
-            let compares = Binary::$op.compares();
-            combine(x, y, compares, |x, y| x.binary(Binary::$op, y), |x, y| y.binary_reversed(Binary::$op, x))
-        }
-    )*};
-}
-
-macro_rules! logical {
-    ($($name:ident => $op:ident;)*) => {$(
-        #[pyfunction]
-        #[pyo3(signature = (x, y, /))]
-        pub(crate) fn $name(x: &Bound<'_, PyAny>, y: &Bound<'_, PyAny>) -> PyResult<PyArray> {
-            combine(x, y, true, |x, y| x.logical(Binary::$op, y), |x, y| y.logical(Binary::$op, x))
+            combine(x, y, Binary::$op, |x, y| x.binary(Binary::$op, y), |x, y| y.binary_reversed(Binary::$op, x))
         }
     )*};
 }
@@ -68,10 +57,7 @@ binary! {
     bitwise_and => And; bitwise_or => Or; bitwise_xor => Xor; left_shift => LeftShift; right_shift => RightShift;
     equal => Equal; not_equal => NotEqual; less => Less; less_equal => LessEqual;
     greater => Greater; greater_equal => GreaterEqual;
-}
-
-logical! {
-    logical_and => And; logical_or => Or; logical_xor => Xor;
+    logical_and => LogicalAnd; logical_or => LogicalOr; logical_xor => LogicalXor;
 }
 
 reductions! {
@@ -83,17 +69,17 @@ reductions! {
 fn combine(
     x: &Bound<'_, PyAny>,
     y: &Bound<'_, PyAny>,
-    compares: bool,
+    op: Binary,
     straight: impl FnOnce(&Array, Operand) -> Result<Array, Error> + Send,
     reversed: impl FnOnce(Operand, &Array) -> Result<Array, Error> + Send,
 ) -> PyResult<PyArray> {
     if is_weak(x) && !is_weak(y) {
         let y = to_array(y)?;
-        let x = to_operand_beside(x, y.dtype(), compares)?;
+        let x = to_operand_beside(x, y.dtype(), op)?;
         return detached_with(x, |x| reversed(x, &y));
     }
     let x = to_array(x)?;
-    let y = to_operand_beside(y, x.dtype(), compares)?;
+    let y = to_operand_beside(y, x.dtype(), op)?;
     detached_with(y, |y| straight(&x, y))
 }
 

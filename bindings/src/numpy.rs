@@ -5,9 +5,9 @@
 #![allow(unsafe_code, reason = "a view on our memory is handed to NumPy")]
 
 use girih_arrays::array::Local;
-use girih_arrays::{DType, Element, Part};
+use girih_arrays::{Complex32, Complex64, DType, Kind, Part, f16};
 use ndarray::{ArrayView, IxDyn};
-use numpy::{IntoPyArray, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyReadonlyArrayDyn};
+use numpy::{IntoPyArray, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyReadonlyArrayDyn, PyReadwriteArrayDyn};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -30,38 +30,63 @@ pub(crate) fn dtype(py: Python<'_>, dtype: DType) -> PyResult<Bound<'_, PyArrayD
 /// `TypeError` if girih has no such type.
 pub(crate) fn dtype_of(dtype: &Bound<'_, PyAny>) -> PyResult<DType> {
     let descr = PyArrayDescr::new(dtype.py(), dtype)?;
-    let known = match (descr.kind(), descr.itemsize()) {
-        (b'b', 1) => Some(DType::Bool),
-        (b'i', 8) => Some(DType::Int64),
-        (b'f', 4) => Some(DType::Float32),
-        (b'f', 8) => Some(DType::Float64),
-        _ => None,
-    };
-    known.filter(|_| descr.is_native_byteorder() != Some(false)).ok_or_else(|| {
-        let text = format!("dtype {descr} is not supported: use bool, int64, float32 or float64 (native byte order)");
+    known(&descr).filter(|_| descr.is_native_byteorder() != Some(false)).ok_or_else(|| {
+        let text = format!(
+            "dtype {descr} is not supported: use bool, an integer, float16, float32, float64, complex64 or complex128 \
+             (native byte order)"
+        );
         PyTypeError::new_err(text)
     })
 }
 
-/// Shape, type and elements of a NumPy array, in row-major order.
+/// Our type of the same kind and size.
+fn known(descr: &Bound<'_, PyArrayDescr>) -> Option<DType> {
+    let kind = match descr.kind() {
+        b'b' => Kind::Bool,
+        b'i' => Kind::Signed,
+        b'u' => Kind::Unsigned,
+        b'f' => Kind::Float,
+        b'c' => Kind::Complex,
+        _ => return None,
+    };
+    DType::ALL.into_iter().find(|dtype| dtype.kind() == kind && dtype.bytes() == descr.itemsize())
+}
+
+/// Shape, type and elements of a NumPy array, in row-major order; those of a foreign byte order become native.
 ///
 /// # Errors
 /// `TypeError` for a dtype that girih does not have.
 pub(crate) fn elements(array: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, DType, Vec<u8>)> {
-    let dtype = dtype_of(&array.getattr("dtype")?)?;
-    let array = array.py().import("numpy")?.call_method1("asarray", (array, py_none(array), "C"))?;
+    let native = array.getattr("dtype")?.call_method1("newbyteorder", ("=",))?;
+    let dtype = dtype_of(&native)?;
+    let array = array.py().import("numpy")?.call_method1("asarray", (array, native, "C"))?;
     let shape = array.getattr("shape")?.extract()?;
-    let bytes = match dtype {
-        DType::Bool => bytemuck::cast_slice(array.extract::<PyReadonlyArrayDyn<'_, bool>>()?.as_slice()?).to_vec(),
-        DType::Int64 => bytemuck::cast_slice(array.extract::<PyReadonlyArrayDyn<'_, i64>>()?.as_slice()?).to_vec(),
-        DType::Float32 => bytemuck::cast_slice(array.extract::<PyReadonlyArrayDyn<'_, f32>>()?.as_slice()?).to_vec(),
-        DType::Float64 => bytemuck::cast_slice(array.extract::<PyReadonlyArrayDyn<'_, f64>>()?.as_slice()?).to_vec(),
-    };
+    let bytes = array.call_method1("reshape", (-1,))?.call_method1("view", ("u1",))?;
+    let bytes = bytes.extract::<PyReadonlyArrayDyn<'_, u8>>()?.as_slice()?.to_vec();
     Ok((shape, dtype, bytes))
 }
 
-fn py_none<'py>(any: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
-    any.py().None().into_bound(any.py())
+/// Calls a function of an element type for one of our types.
+macro_rules! with_element {
+    ($dtype:expr, $function:ident($($argument:expr),*)) => {
+        match $dtype {
+            // Elements of bool are stored as the bytes 0 and 1.
+            DType::Bool => $function::<bool>($($argument),*),
+            DType::Int8 => $function::<i8>($($argument),*),
+            DType::Int16 => $function::<i16>($($argument),*),
+            DType::Int32 => $function::<i32>($($argument),*),
+            DType::Int64 => $function::<i64>($($argument),*),
+            DType::Uint8 => $function::<u8>($($argument),*),
+            DType::Uint16 => $function::<u16>($($argument),*),
+            DType::Uint32 => $function::<u32>($($argument),*),
+            DType::Uint64 => $function::<u64>($($argument),*),
+            DType::Float16 => $function::<f16>($($argument),*),
+            DType::Float32 => $function::<f32>($($argument),*),
+            DType::Float64 => $function::<f64>($($argument),*),
+            DType::Complex64 => $function::<Complex32>($($argument),*),
+            DType::Complex128 => $function::<Complex64>($($argument),*),
+        }
+    };
 }
 
 /// A NumPy array that owns these elements.
@@ -72,28 +97,18 @@ pub(crate) fn owned<T: numpy::Element>(py: Python<'_>, shape: &[usize], elements
 
 /// A NumPy array that owns elements of one of our types, given as bytes.
 pub(crate) fn owned_bytes(py: Python<'_>, shape: &[usize], dtype: DType, bytes: &[u8]) -> PyResult<Py<PyAny>> {
-    fn typed<T: Element>(bytes: &[u8]) -> Vec<T> {
-        let mut elements = vec![T::zeroed(); bytes.len() / size_of::<T>()];
-        bytemuck::cast_slice_mut(&mut elements).copy_from_slice(bytes);
-        elements
+    fn typed<T: numpy::Element>(py: Python<'_>, shape: &[usize], bytes: &[u8]) -> PyResult<Py<PyAny>> {
+        let array = PyArrayDyn::<T>::zeros(py, shape, false);
+        let flat = array.call_method1("reshape", (-1,))?.call_method1("view", ("u1",))?;
+        flat.extract::<PyReadwriteArrayDyn<'_, u8>>()?.as_slice_mut()?.copy_from_slice(bytes);
+        Ok(array.into_any().unbind())
     }
-    match dtype {
-        DType::Bool => owned(py, shape, bytes.iter().map(|&byte| byte != 0).collect()),
-        DType::Int64 => owned(py, shape, typed::<i64>(bytes)),
-        DType::Float32 => owned(py, shape, typed::<f32>(bytes)),
-        DType::Float64 => owned(py, shape, typed::<f64>(bytes)),
-    }
+    with_element!(dtype, typed(py, shape, bytes))
 }
 
 /// A read-only NumPy view on this rank's part; no copy.
 pub(crate) fn view(py: Python<'_>, local: Local) -> PyResult<Py<PyAny>> {
-    match local.dtype {
-        // Elements of bool are stored as the bytes 0 and 1.
-        DType::Bool => typed_view::<bool>(py, local),
-        DType::Int64 => typed_view::<i64>(py, local),
-        DType::Float32 => typed_view::<f32>(py, local),
-        DType::Float64 => typed_view::<f64>(py, local),
-    }
+    with_element!(local.dtype, typed_view(py, local))
 }
 
 fn typed_view<T: numpy::Element>(py: Python<'_>, local: Local) -> PyResult<Py<PyAny>> {

@@ -5,10 +5,10 @@ use crate::handle::PyArray;
 use crate::numpy::{dtype_of, elements};
 use crate::world::world;
 use girih_arrays::array::Operand;
-use girih_arrays::{Array, DType, Index, Scalar};
-use pyo3::exceptions::{PyIndexError, PyTypeError};
+use girih_arrays::{Array, Binary, Casting, DType, Index, Loops, Scalar};
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyEllipsis, PyFloat, PyInt, PySlice, PyTuple};
+use pyo3::types::{PyBool, PyComplex, PyComplexMethods, PyEllipsis, PyFloat, PyInt, PySlice, PyTuple};
 
 /// An array of anything that NumPy takes; the same on every rank.
 ///
@@ -25,20 +25,40 @@ pub(crate) fn to_array(value: &Bound<'_, PyAny>) -> PyResult<Array> {
     py.detach(|| Array::from_bytes(&world, &shape, dtype, &bytes)).map_err(|error| array_error(py, &error))
 }
 
-/// As [`to_operand`], beside an array of this dtype: there an integer beyond 64 bits has a meaning, too.
+/// As [`to_operand`], beside an array of this dtype in an operation: there an integer that no element could be may
+/// have a meaning, too.
 ///
 /// # Errors
 /// As [`to_array`]; `OverflowError` for an integer that no element of the array could be.
-pub(crate) fn to_operand_beside(value: &Bound<'_, PyAny>, dtype: DType, compares: bool) -> PyResult<Operand> {
-    let beyond = value.is_exact_instance_of::<PyInt>() && value.extract::<i64>().is_err();
-    if beyond && dtype.is_float() {
+pub(crate) fn to_operand_beside(value: &Bound<'_, PyAny>, dtype: DType, op: Binary) -> PyResult<Operand> {
+    if !value.is_exact_instance_of::<PyInt>() {
+        return to_operand(value);
+    }
+    let number = whole(value)?;
+    if number.is_some_and(|number| number.fits(dtype)) && (number.is_some_and(is_short) || !dtype.is_inexact()) {
+        return to_operand(value);
+    }
+    let as_float = matches!(op.loops(), Loops::Quotients | Loops::Doubles) && number.is_none();
+    if dtype.is_inexact() || as_float {
         return Ok(Scalar::Float(value.extract()?).into());
     }
-    if beyond && compares {
+    if (op.compares() || op.is_logical()) && dtype != DType::Bool {
         // All elements lie on the same side of it.
         return Ok(Scalar::Float(if value.gt(0)? { f64::INFINITY } else { f64::NEG_INFINITY }).into());
     }
     to_operand(value)
+}
+
+fn is_short(number: Scalar) -> bool {
+    matches!(number, Scalar::Int(_))
+}
+
+/// A whole number of at most 64 bits.
+fn whole(value: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
+    if let Ok(value) = value.extract::<i64>() {
+        return Ok(Some(Scalar::Int(value)));
+    }
+    Ok(value.extract::<u64>().ok().map(Scalar::Uint))
 }
 
 /// A side of an operation. Python's own numbers are weak (NEP 50); NumPy's scalars keep their dtype.
@@ -57,6 +77,7 @@ pub(crate) fn is_weak(value: &Bound<'_, PyAny>) -> bool {
     value.is_exact_instance_of::<PyBool>()
         || value.is_exact_instance_of::<PyInt>()
         || value.is_exact_instance_of::<PyFloat>()
+        || value.is_exact_instance_of::<PyComplex>()
 }
 
 /// One of Python's own numbers.
@@ -68,10 +89,14 @@ pub(crate) fn to_weak(value: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
         return Ok(Some(Scalar::Bool(value.extract()?)));
     }
     if value.is_exact_instance_of::<PyInt>() {
-        return Ok(Some(Scalar::Int(value.extract()?)));
+        // The second reading is for its error.
+        return Ok(Some(whole(value)?.map_or_else(|| value.extract().map(Scalar::Int), Ok)?));
     }
     if value.is_exact_instance_of::<PyFloat>() {
         return Ok(Some(Scalar::Float(value.extract()?)));
+    }
+    if let Ok(value) = value.cast_exact::<PyComplex>() {
+        return Ok(Some(Scalar::Complex(value.real(), value.imag())));
     }
     Ok(None)
 }
@@ -82,6 +107,23 @@ pub(crate) fn to_weak(value: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
 /// As [`dtype_of`].
 pub(crate) fn to_dtype(dtype: Option<&Bound<'_, PyAny>>) -> PyResult<Option<DType>> {
     dtype.filter(|dtype| !dtype.is_none()).map(dtype_of).transpose()
+}
+
+/// A `casting` argument.
+///
+/// # Errors
+/// `ValueError` for a rule that NumPy does not have.
+pub(crate) fn to_casting(name: &str) -> PyResult<Casting> {
+    match name {
+        "no" => Ok(Casting::No),
+        "equiv" => Ok(Casting::Equiv),
+        "safe" => Ok(Casting::Safe),
+        "same_kind" => Ok(Casting::SameKind),
+        "unsafe" => Ok(Casting::Unsafe),
+        _ => Err(PyValueError::new_err(format!(
+            "casting must be one of 'no', 'equiv', 'safe', 'same_kind', or 'unsafe' (got '{name}')"
+        ))),
+    }
 }
 
 /// An `axis` argument: none, one, or a tuple.
@@ -121,7 +163,7 @@ impl Lengths {
     /// `ValueError` for a negative length.
     pub(crate) fn shape(self) -> PyResult<Vec<usize>> {
         let length = |length: i64| {
-            let refused = |_| pyo3::exceptions::PyValueError::new_err("negative dimensions are not allowed");
+            let refused = |_| PyValueError::new_err("negative dimensions are not allowed");
             usize::try_from(length).map_err(refused)
         };
         self.list().into_iter().map(length).collect()

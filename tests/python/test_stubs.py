@@ -18,7 +18,7 @@ CONFIGURATION = Path(__file__).parents[2] / "bindings" / "pyproject.toml"
 MODULES = (
     "girih", "girih.cluster", "girih.errors", "girih.launched", "girih.tracing", "girih.cli", "girih.cli.info",
     "girih.cli.kmeans", "girih.cli.launcher", "girih.cli.timeline", "girih.cli.trace", "girih.cli.mistake",
-    "girih.cli.seats", "girih.cli.units",
+    "girih.cli.seats", "girih.cli.units", "girih.dtypes",
 )  # fmt: skip
 
 

@@ -199,23 +199,11 @@ impl Array {
         self.with(expr::cast(self.node(), dtype))
     }
 
-    /// Truth values combined by `op`, which is `And`, `Or` or `Xor`.
-    ///
-    /// # Errors
-    /// As [`Array::binary`].
-    pub fn logical(&self, op: Binary, other: impl Into<Operand>) -> Result<Array> {
-        let other = match other.into() {
-            Operand::Array(array) => Operand::Array(array.astype(DType::Bool)?),
-            Operand::Scalar(scalar) => Operand::Scalar(Scalar::Bool(scalar.to_bool())),
-        };
-        self.astype(DType::Bool)?.binary(op, other)
-    }
-
     /// Where elements are zero or false.
     ///
     /// # Errors
     /// As [`Array::unary`].
     pub fn logical_not(&self) -> Result<Array> {
-        self.astype(DType::Bool)?.unary(Unary::Invert)
+        self.unary(Unary::LogicalNot)
     }
 }

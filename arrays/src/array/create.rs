@@ -15,8 +15,12 @@ impl Array {
     /// One number everywhere.
     ///
     /// # Errors
-    /// Replicated: `Error::Shape` if the shape is larger than memory can be.
+    /// Replicated: `Error::Shape` if the shape is larger than memory can be; `Error::Overflow` if no element can be
+    /// this whole number.
     pub fn full(world: &World, shape: &[usize], value: Scalar, dtype: DType) -> Result<Array> {
+        if !value.fits(dtype) {
+            return Err(expr::out_of_bounds(value, dtype));
+        }
         Array::record(world, expr::fill(Shape::new(shape)?, dtype, value))
     }
 

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::expr::{self, Reduction};
 use crate::kernel::fold::Fold;
 use crate::kernel::operation::{Binary, Unary};
-use crate::shape::normalise_axes;
+use crate::shape::{normalise_axes, normalise_axis};
 
 macro_rules! reductions {
     ($($(#[$doc:meta])* $name:ident => $fold:ident;)*) => {
@@ -45,8 +45,9 @@ impl Array {
     /// As [`Array::sum`].
     pub fn mean(&self, axes: Option<&[i64]>, keep_axes: bool) -> Result<Array> {
         let count = self.count(axes)?;
-        // A sum of integers wraps; truth values are too few for that.
-        let wide = if self.dtype() == DType::Int64 { self.astype(DType::Float64)? } else { self.clone() };
+        // A sum of long integers wraps; of shorter ones none is long enough for that.
+        let long = matches!(self.dtype(), DType::Int64 | DType::Uint64);
+        let wide = if long { self.astype(DType::Float64)? } else { self.clone() };
         wide.reduce(Fold::Sum, axes, keep_axes, Some(count as f64))
     }
 
@@ -58,8 +59,8 @@ impl Array {
     /// As [`Array::sum`].
     pub fn var(&self, axes: Option<&[i64]>, ddof: f64, keep_axes: bool) -> Result<Array> {
         let count = self.count(axes)? as f64;
-        let x = self.astype(self.dtype().to_float())?;
-        let deviation = x.subtract(x.mean(axes, true)?)?.square()?;
+        let x = self.astype(self.dtype().to_mean())?;
+        let deviation = x.subtract(x.mean(axes, true)?)?.absolute()?.square()?;
         deviation.reduce(Fold::Sum, axes, keep_axes, Some((count - ddof).max(0.0)))
     }
 
@@ -107,8 +108,8 @@ impl Array {
         let chosen: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
         let extreme = self.reduce(fold, Some(&chosen), true, None)?;
         let mut found = self.equal(&extreme)?;
-        if self.dtype().is_float() {
-            found = found.logical(Binary::Or, &self.is_nan()?)?;
+        if self.dtype().is_inexact() {
+            found = found.binary(Binary::LogicalOr, &self.is_nan()?)?;
         }
         let (mut place, mut count) = (Operand::from(0_i64), 1_i64);
         for &axis in axes.iter().rev() {
@@ -127,6 +128,46 @@ impl Array {
         self.with(expr::sequence(self.shape()[axis], DType::Int64, zero, one)?)?.reshape(&lengths)
     }
 
+    /// Running sums along an axis.
+    ///
+    /// Cost: two passes over the elements along axis 0, else one; of other ranks' rows only roots of subtrees travel.
+    /// Order: that of rows within a leaf, and of the canonical tree above; the same at any number of ranks.
+    ///
+    /// # Errors
+    /// Replicated: `Error::Axis`.
+    pub fn cumsum(&self, axis: i64) -> Result<Array> {
+        self.scan(Fold::Sum, axis)
+    }
+
+    /// Running products along an axis, as [`Array::cumsum`].
+    ///
+    /// # Errors
+    /// Replicated: `Error::Axis`.
+    pub fn cumprod(&self, axis: i64) -> Result<Array> {
+        self.scan(Fold::Product, axis)
+    }
+
+    /// The greatest elements so far along an axis, as [`Array::cumsum`].
+    ///
+    /// # Errors
+    /// Replicated: `Error::Axis`.
+    pub fn cummax(&self, axis: i64) -> Result<Array> {
+        self.scan(Fold::Max, axis)
+    }
+
+    /// The least elements so far along an axis, as [`Array::cumsum`].
+    ///
+    /// # Errors
+    /// Replicated: `Error::Axis`.
+    pub fn cummin(&self, axis: i64) -> Result<Array> {
+        self.scan(Fold::Min, axis)
+    }
+
+    fn scan(&self, fold: Fold, axis: i64) -> Result<Array> {
+        let axis = normalise_axis(axis, self.shape().len())?;
+        self.with(expr::scan(fold, self.node(), axis))
+    }
+
     /// The product of matrices, or of a matrix and a vector, or of two vectors.
     ///
     /// Cost: if this array has rows on every rank, `other` is gathered; if `other` has and this array is small
@@ -137,7 +178,8 @@ impl Array {
     /// Replicated: `Error::Shape` if lengths do not fit.
     pub fn matmul(&self, other: &Array) -> Result<Array> {
         if self.shape().len() == 1 && other.shape().len() == 1 && self.shape() == other.shape() {
-            return self.multiply(other)?.dot_sum();
+            let product = self.multiply(other)?;
+            return product.dot_sum()?.astype(product.dtype());
         }
         self.with(expr::product(self.node(), other.node())?)
     }

@@ -3,10 +3,10 @@
 use super::node::{Node, Recorded, Reduction};
 use super::view::View;
 use crate::distribution::Layout;
-use crate::dtype::{DType, Scalar};
+use crate::dtype::{DType, Kind, Scalar};
 use crate::error::{Error, Result};
 use crate::kernel::fold::Fold;
-use crate::kernel::operation::{Binary, Operation, Unary};
+use crate::kernel::operation::{Binary, Loops, Operation, Unary};
 use crate::shape::{Shape, broadcast};
 use std::sync::Arc;
 
@@ -48,59 +48,63 @@ fn map(operation: Operation, shape: Shape, dtype: DType, inputs: Vec<Arc<Node>>)
 }
 
 pub(crate) fn unary(op: Unary, input: &Arc<Node>) -> Result<Arc<Node>> {
-    let dtype = match (op, input.dtype) {
-        (Unary::Negative, DType::Bool) => {
+    let shape = input.shape.clone();
+    let dtype = match op {
+        Unary::LogicalNot => DType::Bool,
+        Unary::Negative if input.dtype == DType::Bool => {
             return Err(Error::Type(
                 "The numpy boolean negative, the `-` operator, is not supported, use the `~` operator or the \
                  logical_not function instead."
                     .to_string(),
             ));
         }
-        (Unary::Invert, dtype) if dtype.is_float() => return Err(unsupported(op.name())),
-        (Unary::Sign, DType::Bool) => return Err(unsupported(op.name())),
-        (Unary::Reciprocal, DType::Bool) => DType::Int64,
-        (op, dtype) if op.takes_integers() => dtype,
-        (_, dtype) => dtype.to_float(),
+        _ => op.loops().resolve(input.dtype).ok_or_else(|| unsupported(op.name()))?,
     };
-    let shape = input.shape.clone();
     Ok(map(Operation::Unary(op), shape, dtype, vec![cast(input, dtype)]))
 }
 
 pub(crate) fn binary(op: Binary, left: &Operand, right: &Operand) -> Result<Arc<Node>> {
-    let common = common_type(left, right);
-    let dtype = match (op, common) {
-        (Binary::Divide | Binary::Arctan2 | Binary::Hypot | Binary::CopySign, dtype) => dtype.to_float(),
-        (Binary::Subtract, DType::Bool) => {
+    let shape = broadcast(&[&left.shape(), &right.shape()])?;
+    if op == Binary::Ldexp {
+        return scaled(shape, left, right);
+    }
+    if let Some(result) = compared_across_signs(op, &shape, left, right)? {
+        return Ok(result);
+    }
+    let common = match (op.loops(), left, right) {
+        // Each side to the shortest float that holds it, which their common integer may be too long for.
+        (Loops::Floats, Operand::Array(a), Operand::Array(b)) => a.dtype.to_float().promote(b.dtype.to_float()),
+        _ => common_type(left, right),
+    };
+    let dtype = match op {
+        Binary::LogicalAnd | Binary::LogicalOr | Binary::LogicalXor => DType::Bool,
+        Binary::Subtract if common == DType::Bool => {
             return Err(Error::Type(
                 "numpy boolean subtract, the `-` operator, is not supported, use the bitwise_xor, the `^` operator, \
                  or the logical_xor function instead."
                     .to_string(),
             ));
         }
-        (op, dtype) if op.is_bitwise() && dtype.is_float() => return Err(unsupported(op.name())),
-        (
-            Binary::FloorDivide | Binary::Remainder | Binary::Power | Binary::LeftShift | Binary::RightShift,
-            DType::Bool,
-        ) => DType::Int64,
-        (_, dtype) => dtype,
+        _ => op.loops().resolve(common).ok_or_else(|| unsupported(op.name()))?,
     };
     if let (Binary::Power, Operand::Array(base), Operand::Scalar(exponent)) = (op, left, right)
         && let Some(result) = power_by_scalar(base, *exponent, dtype)?
     {
         return Ok(result);
     }
-    let shape = broadcast(&[&left.shape(), &right.shape()])?;
-    Ok(map(Operation::Binary(op), shape, dtype, vec![left.node(dtype), right.node(dtype)]))
+    Ok(map(Operation::Binary(op), shape, dtype, vec![left.node(dtype)?, right.node(dtype)?]))
 }
 
 /// Powers that NumPy computes by a simpler operation.
 fn power_by_scalar(base: &Arc<Node>, exponent: Scalar, dtype: DType) -> Result<Option<Arc<Node>>> {
-    if dtype == DType::Int64 && exponent.to_i64() < 0 {
+    if dtype.kind() == Kind::Signed && matches!(exponent, Scalar::Int(exponent) if exponent < 0) {
         return Err(Error::Shape("Integers to negative integer powers are not allowed.".to_string()));
     }
     let base = cast(base, dtype);
-    let exponent = exponent.to_f64();
-    let simple = match (exponent, dtype.is_float()) {
+    if matches!(exponent, Scalar::Complex(..)) || !exponent.fits(dtype) {
+        return Ok(None);
+    }
+    let simple = match (exponent.to_f64(), dtype.is_inexact()) {
         (2.0, _) => Unary::Square,
         (0.5, true) => Unary::Sqrt,
         (-1.0, true) => Unary::Reciprocal,
@@ -110,6 +114,46 @@ fn power_by_scalar(base: &Arc<Node>, exponent: Scalar, dtype: DType) -> Result<O
     unary(simple, &base).map(Some)
 }
 
+/// `left·2^right`: the type follows from the left side alone, the right side is a whole number.
+fn scaled(shape: Shape, left: &Operand, right: &Operand) -> Result<Arc<Node>> {
+    let whole = match right.dtype() {
+        DType::Uint64 => false,
+        dtype => dtype.is_integer() || dtype == DType::Bool,
+    };
+    let dtype = Loops::Floats.resolve(left.dtype()).filter(|_| whole).ok_or_else(|| unsupported("ldexp"))?;
+    // Any exponent that counts is a float of any size but the shortest, whose own range is far less.
+    let exponents = binary(Binary::Minimum, &Operand::Array(right.own()?), &Operand::Scalar(Scalar::Int(100)));
+    let exponents = if dtype == DType::Float16 { exponents? } else { right.own()? };
+    Ok(map(Operation::Binary(Binary::Ldexp), shape, dtype, vec![left.node(dtype)?, cast(&exponents, dtype)]))
+}
+
+/// Comparisons of signed with unsigned integers of 64 bits, exact where their common type would round.
+fn compared_across_signs(op: Binary, shape: &Shape, left: &Operand, right: &Operand) -> Result<Option<Arc<Node>>> {
+    let (Operand::Array(a), Operand::Array(b)) = (left, right) else { return Ok(None) };
+    let signed = match (a.dtype.kind(), b.dtype.kind()) {
+        (Kind::Signed, Kind::Unsigned) => a,
+        (Kind::Unsigned, Kind::Signed) => b,
+        _ => return Ok(None),
+    };
+    if !op.compares() || a.dtype.promote(b.dtype) != DType::Float64 {
+        return Ok(None);
+    }
+    let compared = |op: Binary| {
+        let inputs = vec![cast(a, DType::Uint64), cast(b, DType::Uint64)];
+        Operand::Array(map(Operation::Binary(op), shape.clone(), DType::Uint64, inputs))
+    };
+    let zero = Operand::Scalar(Scalar::Int(0));
+    let negative = Operand::Array(binary(Binary::Less, &Operand::Array(Arc::clone(signed)), &zero)?);
+    // A negative number is less than all of the other side, and equal to none.
+    let below = matches!(op, Binary::Less | Binary::LessEqual) == Arc::ptr_eq(signed, a);
+    let settled = match op {
+        Binary::Equal => false,
+        Binary::NotEqual => true,
+        _ => below,
+    };
+    select(&negative, &Operand::Scalar(Scalar::Bool(settled)), &compared(op)).map(Some)
+}
+
 pub(crate) fn select(condition: &Operand, yes: &Operand, no: &Operand) -> Result<Arc<Node>> {
     let dtype = common_type(yes, no);
     let shape = broadcast(&[&condition.shape(), &yes.shape(), &no.shape()])?;
@@ -117,7 +161,7 @@ pub(crate) fn select(condition: &Operand, yes: &Operand, no: &Operand) -> Result
         Operand::Array(node) => cast(node, DType::Bool),
         Operand::Scalar(value) => fill(Shape::scalar(), DType::Bool, *value),
     };
-    Ok(map(Operation::Select, shape, dtype, vec![condition, yes.node(dtype), no.node(dtype)]))
+    Ok(map(Operation::Select, shape, dtype, vec![condition, yes.node(dtype)?, no.node(dtype)?]))
 }
 
 pub(crate) fn reduce(reduction: Reduction, input: &Arc<Node>, keep: bool) -> Result<Arc<Node>> {
@@ -136,17 +180,26 @@ pub(crate) fn reduce(reduction: Reduction, input: &Arc<Node>, keep: bool) -> Res
     }
     let input = if matches!(fold, Fold::All | Fold::Any) { cast(input, DType::Bool) } else { Arc::clone(input) };
     let dtype = match (fold, input.dtype) {
-        (_, dtype) if reduction.divisor.is_some() => dtype.to_float(),
-        (Fold::Sum | Fold::Product, DType::Bool) => DType::Int64,
+        (_, dtype) if reduction.divisor.is_some() => dtype.to_mean(),
+        (Fold::Sum | Fold::Product, dtype) => dtype.to_sum(),
         (_, dtype) => dtype,
     };
     if nothing || shape.elements() == 0 {
         return Ok(fill(shape, dtype, of_nothing(&reduction)));
     }
     let layout = Layout::of(&shape, dtype);
-    // A small array of bool may have a large result; a reduction never spreads rows that were whole.
-    let input = if layout == Layout::Rows { cast_wide(&input) } else { input };
+    // A small array of a short type may have a large result; a reduction never spreads rows that were whole.
+    let input = if layout == Layout::Rows && input.layout == Layout::Replicated { cast(&input, dtype) } else { input };
     Ok(Node::recorded(shape, dtype, layout, Recorded::Reduce { reduction, input }))
+}
+
+/// Running results along an axis.
+pub(crate) fn scan(fold: Fold, input: &Arc<Node>, axis: usize) -> Arc<Node> {
+    let dtype = if matches!(fold, Fold::Sum | Fold::Product) { input.dtype.to_sum() } else { input.dtype };
+    let layout = Layout::of(&input.shape, dtype);
+    // As reductions do not, a scan never spreads rows that were whole.
+    let input = if layout == input.layout { Arc::clone(input) } else { cast(input, dtype) };
+    Node::recorded(input.shape.clone(), dtype, layout, Recorded::Scan { fold, axis, input })
 }
 
 /// What is left of no elements: what changes nothing, divided as the rest would be.
@@ -156,11 +209,6 @@ fn of_nothing(reduction: &Reduction) -> Scalar {
         Some(divisor) => Scalar::Float(f64::from(u8::from(one)) / divisor),
         None => Scalar::Int(i64::from(one)),
     }
-}
-
-/// Truth values as numbers, which take the room of the sums made of them.
-fn cast_wide(input: &Arc<Node>) -> Arc<Node> {
-    if input.dtype == DType::Bool { cast(input, DType::Int64) } else { Arc::clone(input) }
 }
 
 pub(crate) fn view(input: &Arc<Node>, view: View, shape: Shape) -> Arc<Node> {
@@ -243,11 +291,24 @@ impl Operand {
         }
     }
 
-    fn node(&self, dtype: DType) -> Arc<Node> {
+    fn dtype(&self) -> DType {
         match self {
-            Operand::Array(node) => cast(node, dtype),
-            Operand::Scalar(value) => fill(Shape::scalar(), dtype, *value),
+            Operand::Array(node) => node.dtype,
+            Operand::Scalar(value) => value.dtype(),
         }
+    }
+
+    fn node(&self, dtype: DType) -> Result<Arc<Node>> {
+        match self {
+            Operand::Array(node) => Ok(cast(node, dtype)),
+            Operand::Scalar(value) if value.fits(dtype) => Ok(fill(Shape::scalar(), dtype, *value)),
+            Operand::Scalar(value) => Err(out_of_bounds(*value, dtype)),
+        }
+    }
+
+    /// The operand in its own type.
+    fn own(&self) -> Result<Arc<Node>> {
+        self.node(self.dtype())
     }
 }
 
@@ -259,6 +320,15 @@ fn common_type(left: &Operand, right: &Operand) -> DType {
         }
         (Operand::Scalar(left), Operand::Scalar(right)) => left.dtype().promote(right.dtype()),
     }
+}
+
+/// The error for a whole number that no element of the type could be.
+pub(crate) fn out_of_bounds(value: Scalar, dtype: DType) -> Error {
+    let number = match value {
+        Scalar::Uint(value) => value.to_string(),
+        value => value.to_i64().to_string(),
+    };
+    Error::Overflow(format!("Python integer {number} out of bounds for {dtype}"))
 }
 
 fn unsupported(name: &str) -> Error {

@@ -46,6 +46,8 @@ pub(crate) enum Recorded {
     Map { operation: Operation, inputs: Vec<Arc<Node>> },
     /// Elements along axes combined.
     Reduce { reduction: Reduction, input: Arc<Node> },
+    /// Running results along an axis.
+    Scan { fold: Fold, axis: usize, input: Arc<Node> },
     /// The product of `lhs` (m×k) and `rhs` (k×n).
     Product { lhs: Arc<Node>, rhs: Arc<Node>, m: usize, k: usize, n: usize },
     /// The product `xᵀ·y` of two matrices with equally many rows.
@@ -152,7 +154,7 @@ impl Recorded {
         match self {
             Recorded::Fill(_) | Recorded::Sequence { .. } => Vec::new(),
             Recorded::Map { inputs, .. } => inputs.iter().collect(),
-            Recorded::Reduce { input, .. } | Recorded::View { input, .. } => vec![input],
+            Recorded::Reduce { input, .. } | Recorded::Scan { input, .. } | Recorded::View { input, .. } => vec![input],
             Recorded::Product { lhs, rhs, .. } => vec![lhs, rhs],
             Recorded::Across { x, y } => vec![x, y],
         }

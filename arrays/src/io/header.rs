@@ -4,7 +4,7 @@
 //! Source: NumPy's format specification, `numpy.lib.format`, versions 1.0 to 3.0.
 
 use super::Trouble;
-use crate::dtype::DType;
+use crate::dtype::{DType, Kind};
 use crate::shape::Shape;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -87,13 +87,12 @@ pub(super) fn read(text: &str, start: u64, file_bytes: u64) -> Result<Layout, Tr
 
 /// A header for an array in row-major order, with everything in front of the elements.
 pub(super) fn write(shape: &Shape, dtype: DType) -> Vec<u8> {
-    let order = if cfg!(target_endian = "big") { '>' } else { '<' };
-    let descr = match dtype {
-        DType::Bool => "|b1".to_string(),
-        DType::Int64 => format!("{order}i8"),
-        DType::Float32 => format!("{order}f4"),
-        DType::Float64 => format!("{order}f8"),
+    let order = match dtype.bytes() {
+        1 => '|',
+        _ if cfg!(target_endian = "big") => '>',
+        _ => '<',
     };
+    let descr = format!("{order}{}{}", letter(dtype), dtype.bytes());
     let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
     let version_1 = (10 + text.len() + 1).next_multiple_of(ALIGNMENT) - 10;
     let mut header = MAGIC.to_vec();
@@ -125,17 +124,29 @@ fn element_type(descr: &str) -> Result<(DType, bool), Trouble> {
         _ => false,
     };
     let kind = if matches!(order, "<" | ">" | "|" | "=") { kind } else { descr };
-    match kind {
-        "b1" => Ok((DType::Bool, false)),
-        "i8" => Ok((DType::Int64, swapped)),
-        "f4" => Ok((DType::Float32, swapped)),
-        "f8" => Ok((DType::Float64, swapped)),
-        _ if kind.starts_with('O') => Err(Trouble::malformed(
+    let same = |dtype: &DType| kind.strip_prefix(letter(*dtype)) == Some(&dtype.bytes().to_string());
+    if let Some(dtype) = DType::ALL.into_iter().find(same) {
+        return Ok((dtype, swapped && dtype.bytes() > 1));
+    }
+    if kind.starts_with('O') {
+        return Err(Trouble::malformed(
             "the file holds Python objects (dtype object), which girih never loads: unpickling runs their code",
-        )),
-        _ => Err(Trouble::malformed(format!(
-            "elements of type '{descr}' are not supported; girih reads bool, int64, float32 and float64"
-        ))),
+        ));
+    }
+    Err(Trouble::malformed(format!(
+        "elements of type '{descr}' are not supported; girih reads bool, integers, float16, float32, float64, \
+         complex64 and complex128"
+    )))
+}
+
+/// NumPy's letter for what values mean.
+fn letter(dtype: DType) -> char {
+    match dtype.kind() {
+        Kind::Bool => 'b',
+        Kind::Signed => 'i',
+        Kind::Unsigned => 'u',
+        Kind::Float => 'f',
+        Kind::Complex => 'c',
     }
 }
 
@@ -243,7 +254,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         check_refused("{'descr': '|O', 'fortran_order': False, 'shape': (3,)}", "Python objects");
-        check_refused("{'descr': '<i4', 'fortran_order': False, 'shape': (3,)}", "'<i4' are not supported");
+        check_refused("{'descr': '<f16', 'fortran_order': False, 'shape': (3,)}", "'<f16' are not supported");
+        check_refused("{'descr': '<U4', 'fortran_order': False, 'shape': (3,)}", "'<U4' are not supported");
         check_refused("{'descr': [('x', '<f8')], 'fortran_order': False, 'shape': (3,)}", "several fields");
         check_refused("{'fortran_order': False, 'shape': (3,)}", "no entry 'descr'");
         check_refused("{'descr': '<f8', 'fortran_order': 0, 'shape': (3,)}", "True or False");
@@ -264,8 +276,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(lengths in prop::collection::vec(0_usize..1000, 0..5), kind in 0..4_usize) {
-            let dtype = [DType::Bool, DType::Int64, DType::Float32, DType::Float64][kind];
+        fn what_is_written_is_read(lengths in prop::collection::vec(0_usize..1000, 0..5), kind in 0..DType::ALL.len()) {
+            let dtype = DType::ALL[kind];
             let shape = Shape::new(&lengths).unwrap();
             let header = write(&shape, dtype);
             let (prefix, length) = text_range(&header).unwrap();

@@ -76,10 +76,9 @@ fn encode(found: Result<Layout, Trouble>) -> Vec<u8> {
 fn decode(text: &str) -> Result<Layout, Trouble> {
     let Some(text) = text.strip_prefix('L') else { return Err(Trouble::decode(text)) };
     let fields: Vec<&str> = text.split(';').collect();
-    let all = [DType::Bool, DType::Int64, DType::Float32, DType::Float64];
     let lengths = fields[4].split(',').filter(|length| !length.is_empty());
     Ok(Layout {
-        dtype: all.into_iter().find(|dtype| dtype.name() == fields[0]).expect("written by encode"),
+        dtype: DType::named(fields[0]).expect("written by encode"),
         fortran: fields[1] == "true",
         swapped: fields[2] == "true",
         start: fields[3].parse().expect("written by encode"),
@@ -116,7 +115,8 @@ fn read_rows(file: &File, layout: &Layout, rows: &Range<usize>, out: &mut [u8]) 
         file.read_exact_at(out, layout.start + (rows.start * row_elements * item) as u64)?;
     }
     if layout.swapped {
-        out.chunks_exact_mut(item).for_each(<[u8]>::reverse);
+        // The parts of a complex number are swapped each for itself.
+        out.chunks_exact_mut(layout.dtype.real().bytes()).for_each(<[u8]>::reverse);
     }
     if layout.dtype == DType::Bool {
         // A byte other than 0 and 1 is true to NumPy, and would be neither to a kernel.

@@ -24,8 +24,10 @@ pub(crate) fn copy(item: usize, copying: &Copying, from: &[u8], to: &mut [u8]) {
     let copying = copying.collapsed();
     match item {
         1 => walk::<u8>(&copying, 0, copying.from, copying.to, from, to),
+        2 => walk::<u16>(&copying, 0, copying.from, copying.to, cast_slice(from), cast_slice_mut(to)),
         4 => walk::<u32>(&copying, 0, copying.from, copying.to, cast_slice(from), cast_slice_mut(to)),
-        _ => walk::<u64>(&copying, 0, copying.from, copying.to, cast_slice(from), cast_slice_mut(to)),
+        8 => walk::<u64>(&copying, 0, copying.from, copying.to, cast_slice(from), cast_slice_mut(to)),
+        _ => walk::<[u64; 2]>(&copying, 0, copying.from, copying.to, cast_slice(from), cast_slice_mut(to)),
     }
 }
 
@@ -43,19 +45,27 @@ pub(crate) fn gather(
 ) {
     match item {
         1 => gather_typed::<u8>(lengths, from_steps, from_start, start, from, out),
+        2 => gather_typed::<u16>(lengths, from_steps, from_start, start, cast_slice(from), cast_slice_mut(out)),
         4 => gather_typed::<u32>(lengths, from_steps, from_start, start, cast_slice(from), cast_slice_mut(out)),
-        _ => gather_typed::<u64>(lengths, from_steps, from_start, start, cast_slice(from), cast_slice_mut(out)),
+        8 => gather_typed::<u64>(lengths, from_steps, from_start, start, cast_slice(from), cast_slice_mut(out)),
+        _ => gather_typed::<[u64; 2]>(lengths, from_steps, from_start, start, cast_slice(from), cast_slice_mut(out)),
     }
 }
 
 /// Repeats one element.
 ///
 /// Cost: one write an element.
-pub(crate) fn splat(item: usize, value: [u8; 8], out: &mut [u8]) {
+pub(crate) fn splat(item: usize, value: [u8; 16], out: &mut [u8]) {
+    fn repeat<T: Pod>(value: [u8; 16], out: &mut [u8]) {
+        let value: T = bytemuck::pod_read_unaligned(&value[..size_of::<T>()]);
+        cast_slice_mut::<u8, T>(out).fill(value);
+    }
     match item {
-        1 => out.fill(value[0]),
-        4 => cast_slice_mut::<u8, [u8; 4]>(out).fill([value[0], value[1], value[2], value[3]]),
-        _ => cast_slice_mut::<u8, [u8; 8]>(out).fill(value),
+        1 => repeat::<u8>(value, out),
+        2 => repeat::<u16>(value, out),
+        4 => repeat::<u32>(value, out),
+        8 => repeat::<u64>(value, out),
+        _ => repeat::<[u64; 2]>(value, out),
     }
 }
 
@@ -226,7 +236,11 @@ mod tests {
         gather(1, &[], &[], 0, 0, &[7], &mut out);
         assert_eq!(out, [7; 3]);
         let mut words = [0_u64; 2];
-        splat(8, 3_u64.to_ne_bytes(), cast_slice_mut(&mut words));
+        let mut value = [0; 16];
+        value[..8].copy_from_slice(&3_u64.to_ne_bytes());
+        splat(8, value, cast_slice_mut(&mut words));
         assert_eq!(words, [3, 3]);
+        splat(16, value, cast_slice_mut(&mut words));
+        assert_eq!(words, [3, 0]);
     }
 }

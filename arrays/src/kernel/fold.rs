@@ -1,14 +1,19 @@
-//! Reductions of slices to words: `f64` for floating-point elements, `i64` for the others.
+//! Reductions of slices to words of 64 bits: `f64` for floating-point elements, two of them for complex ones, and
+//! `i64` or `u64` for the others.
 //!
 //! Order: a run is cut into blocks of 1024 elements; a block is summed in 32 lanes, whose results combine
 //! pairwise. So the bits follow from the values and the length of the run alone.
 //! Error of a sum: that of 32 + 5 additions in `f64` within a block, whatever the type of the elements.
 //! Never here: which elements make a run, and how runs combine.
 
+use super::cast::cast;
+use super::complex;
 use super::real::Real;
 use super::vector::{self, Loop};
-use crate::dtype::DType;
+use crate::dtype::{DType, Kind};
 use bytemuck::{Pod, cast_slice, cast_slice_mut};
+use num_complex::Complex;
+use std::borrow::Cow;
 
 const BLOCK: usize = 1024;
 const LANES: usize = 32;
@@ -30,26 +35,59 @@ pub(crate) enum Fold {
     Any,
 }
 
+/// Words in which a value of this type is combined. Cost: none.
+pub(crate) fn unit(dtype: DType) -> usize {
+    if dtype.is_complex() { 2 } else { 1 }
+}
+
+/// The type of words: what elements widen to before they combine. Cost: none.
+pub(crate) fn word_type(dtype: DType) -> DType {
+    match dtype.kind() {
+        Kind::Bool | Kind::Signed => DType::Int64,
+        Kind::Unsigned => DType::Uint64,
+        Kind::Float => DType::Float64,
+        Kind::Complex => DType::Complex128,
+    }
+}
+
 impl Fold {
-    /// The word that changes nothing.
-    pub(crate) fn identity(self, dtype: DType) -> u64 {
+    /// The words that change nothing: as many as [`unit`] says, the rest zero.
+    pub(crate) fn identity(self, dtype: DType) -> [u64; 2] {
         let float = match self {
             Fold::Sum | Fold::Any => 0.0,
             Fold::Product | Fold::All => 1.0,
             Fold::Min => f64::INFINITY,
             Fold::Max => f64::NEG_INFINITY,
         };
-        let integer = match self {
+        let signed = match self {
             Fold::Sum | Fold::Any => 0_i64,
             Fold::Product | Fold::All => 1,
             Fold::Min => i64::MAX,
             Fold::Max => i64::MIN,
         };
-        if dtype.is_float() { float.to_bits() } else { integer as u64 }
+        let unsigned = match self {
+            Fold::Min => u64::MAX,
+            Fold::Max => 0,
+            _ => signed as u64,
+        };
+        match word_type(dtype) {
+            DType::Float64 => [float.to_bits(), 0],
+            // Of complex numbers the least has an infinite imaginary part, too.
+            DType::Complex128 if float.is_infinite() => [float.to_bits(); 2],
+            DType::Complex128 => [float.to_bits(), 0],
+            DType::Uint64 => [unsigned, 0],
+            _ => [signed as u64, 0],
+        }
+    }
+
+    /// Fills words with what changes nothing.
+    pub(crate) fn clear(self, dtype: DType, words: &mut [u64]) {
+        let identity = self.identity(dtype);
+        words.chunks_mut(unit(dtype)).for_each(|words| words.copy_from_slice(&identity[..words.len()]));
     }
 }
 
-/// Calls `$call!(combining function of f64)` or `$call!(that of i64)` for a fold.
+/// Calls `$call!` with the combining function of a fold on words of a type.
 macro_rules! with_fold {
     (f64, $fold:expr, $call:ident) => {
         match $fold {
@@ -67,22 +105,71 @@ macro_rules! with_fold {
             Fold::Max | Fold::Any => $call!(|a: i64, b: i64| a.max(b)),
         }
     };
+    (u64, $fold:expr, $call:ident) => {
+        match $fold {
+            Fold::Sum => $call!(|a: u64, b: u64| a.wrapping_add(b)),
+            Fold::Product => $call!(|a: u64, b: u64| a.wrapping_mul(b)),
+            Fold::Min | Fold::All => $call!(|a: u64, b: u64| a.min(b)),
+            Fold::Max | Fold::Any => $call!(|a: u64, b: u64| a.max(b)),
+        }
+    };
+    (complex, $fold:expr, $call:ident) => {
+        match $fold {
+            Fold::Sum | Fold::Any => $call!(|a: Words, b: Words| Complex { re: a.re + b.re, im: a.im + b.im }),
+            Fold::Product | Fold::All => $call!(|a: Words, b: Words| complex::multiply(a, b)),
+            Fold::Min => {
+                $call!(|a: Words, b: Words| if complex::less(b, a) || (complex::is_nan(b) && !complex::is_nan(a)) {
+                    b
+                } else {
+                    a
+                })
+            }
+            Fold::Max => {
+                $call!(|a: Words, b: Words| if complex::less(a, b) || (complex::is_nan(b) && !complex::is_nan(a)) {
+                    b
+                } else {
+                    a
+                })
+            }
+        }
+    };
 }
 
-/// Reduces every run of `run` elements to a word, added to `partials`; the last run may be shorter.
+pub(super) use with_fold;
+
+/// The two words of a complex number.
+pub(super) type Words = Complex<f64>;
+
+/// Elements in a type that the loops below are compiled for: short ones widened.
+fn widened(dtype: DType, values: &[u8]) -> (DType, Cow<'_, [u64]>, Option<&[u8]>) {
+    use DType::{Bool, Complex128, Float32, Float64, Int64, Uint64};
+    if matches!(dtype, Bool | Float32 | Float64 | Int64 | Uint64 | Complex128) {
+        return (dtype, Cow::Borrowed(&[]), Some(values));
+    }
+    let to = word_type(dtype);
+    let mut room = vec![0_u64; values.len() / dtype.bytes() * unit(dtype)];
+    cast(dtype, to, values, cast_slice_mut(&mut room));
+    (to, Cow::Owned(room), None)
+}
+
+/// Reduces every run of `run` elements to words, added to `partials`; the last run may be shorter.
 ///
-/// Cost: one operation and one read an element.
+/// Cost: one operation and one read an element; short types are first widened, a buffer at a time.
 pub(crate) fn runs(fold: Fold, dtype: DType, values: &[u8], run: usize, partials: &mut Vec<u64>) {
+    let (dtype, room, direct) = widened(dtype, values);
+    let values = direct.unwrap_or_else(|| cast_slice(&room));
     match dtype {
         DType::Float64 => runs_real::<f64>(fold, cast_slice(values), run, partials),
         DType::Float32 => runs_real::<f32>(fold, cast_slice(values), run, partials),
         DType::Int64 => runs_integer::<i64>(fold, cast_slice(values), run, partials),
         DType::Bool => runs_integer::<u8>(fold, values, run, partials),
+        DType::Uint64 => runs_unsigned(fold, cast_slice(values), run, partials),
+        _ => runs_complex(fold, cast_slice(values), run, partials),
     }
 }
 
 fn runs_real<T: Real>(fold: Fold, values: &[T], run: usize, partials: &mut Vec<u64>) {
-    let identity = f64::from_bits(fold.identity(DType::Float64));
+    let identity = f64::from_bits(fold.identity(DType::Float64)[0]);
     macro_rules! call {
         ($combine:expr) => {
             for values in values.chunks(run) {
@@ -94,7 +181,7 @@ fn runs_real<T: Real>(fold: Fold, values: &[T], run: usize, partials: &mut Vec<u
 }
 
 fn runs_integer<T: Pod + Into<i64>>(fold: Fold, values: &[T], run: usize, partials: &mut Vec<u64>) {
-    let identity = fold.identity(DType::Int64) as i64;
+    let identity = fold.identity(DType::Int64)[0] as i64;
     macro_rules! call {
         ($combine:expr) => {
             for values in values.chunks(run) {
@@ -103,6 +190,31 @@ fn runs_integer<T: Pod + Into<i64>>(fold: Fold, values: &[T], run: usize, partia
         };
     }
     with_fold!(i64, fold, call);
+}
+
+fn runs_unsigned(fold: Fold, values: &[u64], run: usize, partials: &mut Vec<u64>) {
+    let identity = fold.identity(DType::Uint64)[0];
+    macro_rules! call {
+        ($combine:expr) => {
+            for values in values.chunks(run) {
+                partials.push(one_run(values, identity, |value| value, $combine));
+            }
+        };
+    }
+    with_fold!(u64, fold, call);
+}
+
+fn runs_complex(fold: Fold, values: &[Words], run: usize, partials: &mut Vec<u64>) {
+    let [re, im] = fold.identity(DType::Complex128).map(f64::from_bits);
+    macro_rules! call {
+        ($combine:expr) => {
+            for values in values.chunks(run) {
+                let word = one_run(values, Complex { re, im }, |value| value, $combine);
+                partials.extend([word.re.to_bits(), word.im.to_bits()]);
+            }
+        };
+    }
+    with_fold!(complex, fold, call);
 }
 
 fn one_run<T: Copy, A: Copy>(
@@ -154,13 +266,17 @@ impl<T: Copy, A: Copy, W: Fn(T) -> A, C: Fn(A, A) -> A> Loop for Lanes<'_, T, A,
 
 /// Combines words with elements, one by one: `words[i] ← words[i] ∘ values[i]`.
 ///
-/// Cost: one operation, two reads and a write an element.
+/// Cost: one operation, two reads and a write an element; as [`runs`] for short types.
 pub(crate) fn accumulate(fold: Fold, dtype: DType, values: &[u8], words: &mut [u64]) {
+    let (dtype, room, direct) = widened(dtype, values);
+    let values = direct.unwrap_or_else(|| cast_slice(&room));
     match dtype {
         DType::Float64 => accumulate_real::<f64>(fold, cast_slice(values), cast_slice_mut(words)),
         DType::Float32 => accumulate_real::<f32>(fold, cast_slice(values), cast_slice_mut(words)),
         DType::Int64 => accumulate_integer::<i64>(fold, cast_slice(values), cast_slice_mut(words)),
         DType::Bool => accumulate_integer::<u8>(fold, values, cast_slice_mut(words)),
+        DType::Uint64 => accumulate_unsigned(fold, cast_slice(values), words),
+        _ => accumulate_complex(fold, cast_slice(values), cast_slice_mut(words)),
     }
 }
 
@@ -180,6 +296,24 @@ fn accumulate_integer<T: Pod + Into<i64>>(fold: Fold, values: &[T], words: &mut 
         };
     }
     with_fold!(i64, fold, call);
+}
+
+fn accumulate_unsigned(fold: Fold, values: &[u64], words: &mut [u64]) {
+    macro_rules! call {
+        ($combine:expr) => {
+            vector::run(Accumulate { words, values, widen: |value| value, combine: $combine })
+        };
+    }
+    with_fold!(u64, fold, call);
+}
+
+fn accumulate_complex(fold: Fold, values: &[Words], words: &mut [Words]) {
+    macro_rules! call {
+        ($combine:expr) => {
+            vector::run(Accumulate { words, values, widen: |value| value, combine: $combine })
+        };
+    }
+    with_fold!(complex, fold, call);
 }
 
 struct Accumulate<'a, T, A, W, C> {
@@ -204,60 +338,59 @@ impl<T: Copy, A: Copy, W: Fn(T) -> A, C: Fn(A, A) -> A> Loop for Accumulate<'_, 
 ///
 /// Cost: one operation, two reads and a write a word.
 pub(crate) fn combine(fold: Fold, dtype: DType, left: &mut [u64], right: &[u64]) {
-    let words = if dtype.is_float() { DType::Float64 } else { DType::Int64 };
-    accumulate(fold, words, cast_slice(right), left);
+    accumulate(fold, word_type(dtype), cast_slice(right), left);
 }
 
 /// Combines the words of pieces of one run pairwise, as they come.
 #[derive(Debug, Default)]
 pub(crate) struct Pairwise {
     /// Words with the number of pieces behind each, a power of two.
-    stack: Vec<(usize, u64)>,
+    stack: Vec<(usize, [u64; 2])>,
 }
 
 impl Pairwise {
-    /// Adds the word of the next piece.
-    pub(crate) fn push(&mut self, fold: Fold, dtype: DType, word: u64) {
-        let (mut pieces, mut word) = (1, [word]);
-        while let Some((_, left)) = self.stack.pop_if(|(left, _)| *left == pieces) {
-            let mut left = [left];
-            combine(fold, dtype, &mut left, &word);
-            word = left;
+    /// Adds the words of the next piece.
+    pub(crate) fn push(&mut self, fold: Fold, dtype: DType, words: &[u64]) {
+        let unit = unit(dtype);
+        let (mut pieces, mut all) = (1, [0; 2]);
+        all[..unit].copy_from_slice(words);
+        while let Some((_, mut left)) = self.stack.pop_if(|(left, _)| *left == pieces) {
+            combine(fold, dtype, &mut left[..unit], &all[..unit]);
+            all = left;
             pieces *= 2;
         }
-        self.stack.push((pieces, word[0]));
+        self.stack.push((pieces, all));
     }
 
-    /// The word of all pieces; ready for another run.
-    pub(crate) fn finish(&mut self, fold: Fold, dtype: DType) -> u64 {
-        let mut word = [fold.identity(dtype)];
-        for (_, left) in self.stack.drain(..).rev() {
-            let mut left = [left];
-            combine(fold, dtype, &mut left, &word);
-            word = left;
+    /// The words of all pieces; ready for another run.
+    pub(crate) fn finish(&mut self, fold: Fold, dtype: DType) -> [u64; 2] {
+        let unit = unit(dtype);
+        let mut all = fold.identity(dtype);
+        for (_, mut left) in self.stack.drain(..).rev() {
+            combine(fold, dtype, &mut left[..unit], &all[..unit]);
+            all = left;
         }
-        word[0]
+        all
     }
 }
 
-/// Writes words as elements of `out_dtype`, divided by `divisor` if there is one.
+/// Writes words of elements of type `dtype` as elements of `out_dtype`, divided by `divisor` if there is one.
 ///
 /// Cost: at most one division, a read and a write a word.
-pub(crate) fn finish(words: &[u64], float: bool, divisor: Option<f64>, out_dtype: DType, out: &mut [u8]) {
-    let float_of = |word: u64| if float { f64::from_bits(word) } else { word as i64 as f64 };
-    let scaled = |word: u64| divisor.map_or(float_of(word), |divisor| float_of(word) / divisor);
-    match out_dtype {
-        DType::Float64 => write(words, cast_slice_mut(out), scaled),
-        DType::Float32 => write(words, cast_slice_mut(out), |word| scaled(word) as f32),
-        DType::Int64 => write(words, cast_slice_mut(out), |word| word as i64),
-        DType::Bool => write(words, out, |word| u8::from(word != 0)),
+pub(crate) fn finish(words: &[u64], dtype: DType, divisor: Option<f64>, out_dtype: DType, out: &mut [u8]) {
+    let from = word_type(dtype);
+    let Some(divisor) = divisor else {
+        return cast(from, out_dtype, cast_slice(words), out);
+    };
+    let mut floats = vec![0.0_f64; words.len()];
+    match from {
+        DType::Int64 => floats.iter_mut().zip(words).for_each(|(float, &word)| *float = word as i64 as f64),
+        DType::Uint64 => floats.iter_mut().zip(words).for_each(|(float, &word)| *float = word as f64),
+        _ => floats.copy_from_slice(cast_slice(words)),
     }
-}
-
-fn write<R>(words: &[u64], out: &mut [R], convert: impl Fn(u64) -> R) {
-    for (out, &word) in out.iter_mut().zip(words) {
-        *out = convert(word);
-    }
+    floats.iter_mut().for_each(|float| *float /= divisor);
+    let from = if from == DType::Complex128 { from } else { DType::Float64 };
+    cast(from, out_dtype, cast_slice(&floats), out);
 }
 
 #[cfg(test)]
@@ -296,17 +429,45 @@ mod tests {
     fn pieces_combine_pairwise() {
         for pieces in 0..20_i64 {
             let mut pairwise = Pairwise::default();
-            (0..pieces).for_each(|piece| pairwise.push(Fold::Sum, DType::Int64, piece as u64));
-            assert_eq!(pairwise.finish(Fold::Sum, DType::Int64), (pieces * (pieces - 1) / 2) as u64);
-            assert_eq!(pairwise.finish(Fold::Sum, DType::Int64), 0);
+            (0..pieces).for_each(|piece| pairwise.push(Fold::Sum, DType::Int64, &[piece as u64]));
+            assert_eq!(pairwise.finish(Fold::Sum, DType::Int64), [(pieces * (pieces - 1) / 2) as u64, 0]);
+            assert_eq!(pairwise.finish(Fold::Sum, DType::Int64), [0, 0]);
         }
     }
 
     #[test]
     fn words_accumulate_element_by_element() {
-        let mut words = [Fold::Max.identity(DType::Bool); 3];
+        let mut words = [0; 3];
+        Fold::Max.clear(DType::Bool, &mut words);
         accumulate(Fold::Max, DType::Bool, &[0, 1, 0], &mut words);
         accumulate(Fold::Max, DType::Bool, &[0, 0, 1], &mut words);
         assert_eq!(words, [0, 1, 1]);
+    }
+
+    #[test]
+    fn short_integers_are_summed_in_64_bits() {
+        let values = vec![-100_i8; 5000];
+        let mut partials = Vec::new();
+        runs(Fold::Sum, DType::Int8, cast_slice(&values), 5000, &mut partials);
+        assert_eq!(partials, [(-500_000_i64) as u64]);
+        let mut out = [0_u16];
+        finish(&partials, DType::Int8, None, DType::Uint16, cast_slice_mut(&mut out));
+        assert_eq!(out, [(-500_000_i64) as u16]);
+    }
+
+    #[test]
+    fn complex_numbers_are_words_of_two() {
+        let values: Vec<Complex<f32>> = (0..100).map(|i| Complex { re: (i % 7) as f32, im: i as f32 }).collect();
+        let mut partials = Vec::new();
+        for fold in [Fold::Sum, Fold::Max, Fold::Min] {
+            runs(fold, DType::Complex64, cast_slice(&values), 100, &mut partials);
+        }
+        let found: Vec<f64> = partials.into_iter().map(f64::from_bits).collect();
+        assert_eq!(found, [295.0, 4950.0, 6.0, 97.0, 0.0, 0.0]);
+        let mut pairwise = Pairwise::default();
+        for part in 0..5 {
+            pairwise.push(Fold::Sum, DType::Complex64, &[f64::from(part).to_bits(), 1.0_f64.to_bits()]);
+        }
+        assert_eq!(pairwise.finish(Fold::Sum, DType::Complex64).map(f64::from_bits), [10.0, 5.0]);
     }
 }

@@ -2,11 +2,17 @@
 //!
 //! Never here: threads, tasks, ranks, messages.
 
+pub(crate) mod cast;
+mod complex;
 pub(crate) mod copy;
 pub(crate) mod elementwise;
+mod float;
 pub(crate) mod fold;
+mod integer;
 pub mod nearest;
 pub(crate) mod operation;
 pub(crate) mod product;
 mod real;
+pub(crate) mod scan;
+mod steps;
 mod vector;

@@ -1,77 +1,196 @@
-//! The elementwise operations, and the type of their results.
+//! The elementwise operations: which types each takes, and the type of its result.
+//!
+//! What an operation takes is said by its [`Loops`]: an operand of a type that has no loop is converted to the first
+//! type that has one and holds all its values, as NumPy's functions do it.
 
-use crate::dtype::DType;
+use crate::dtype::{DType, Kind};
 
-/// An operation on one element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are NumPy's")]
-pub enum Unary {
-    Negative,
-    Absolute,
-    Sign,
-    Square,
-    Reciprocal,
-    Invert,
-    Sqrt,
-    Cbrt,
-    Exp,
-    Exp2,
-    Expm1,
-    Log,
-    Log2,
-    Log10,
-    Log1p,
-    Sin,
-    Cos,
-    Tan,
-    Arcsin,
-    Arccos,
-    Arctan,
-    Sinh,
-    Cosh,
-    Tanh,
-    Arcsinh,
-    Arccosh,
-    Arctanh,
-    Floor,
-    Ceil,
-    Rint,
-    Trunc,
-    IsNan,
-    IsInf,
-    IsFinite,
-    SignBit,
+/// The types for which an operation is defined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loops {
+    /// All.
+    All,
+    /// All numbers; bool becomes `int8`.
+    Numbers,
+    /// All numbers; bool is refused.
+    NoBool,
+    /// All but complex numbers.
+    Ordered,
+    /// Real numbers; bool becomes `int8`.
+    RealNumbers,
+    /// Bool and integers.
+    Bits,
+    /// Integers; bool becomes `int8`.
+    Integers,
+    /// Integers; bool is refused.
+    IntegersNoBool,
+    /// Real floating-point numbers; shorter ones convert.
+    Floats,
+    /// Floating-point numbers, real or complex; shorter ones convert.
+    Inexact,
+    /// Floating-point numbers, real or complex; integers and bool become `float64`.
+    Quotients,
+    /// `float64` and `complex128`.
+    Doubles,
 }
 
-/// An operation on two elements of one type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are NumPy's")]
-pub enum Binary {
-    Add,
-    Subtract,
-    Multiply,
-    Divide,
-    FloorDivide,
-    Remainder,
-    Power,
-    Maximum,
-    Minimum,
-    Fmax,
-    Fmin,
-    Arctan2,
-    Hypot,
-    CopySign,
-    And,
-    Or,
-    Xor,
-    LeftShift,
-    RightShift,
-    Equal,
-    NotEqual,
-    Less,
-    LessEqual,
-    Greater,
-    GreaterEqual,
+impl Loops {
+    /// The type in which an operand of type `dtype` is computed; none if it is refused.
+    pub fn resolve(self, dtype: DType) -> Option<DType> {
+        use Kind::{Bool, Complex, Float};
+        let kind = dtype.kind();
+        let widened = || if kind == Bool { DType::Int8 } else { dtype };
+        let found = match self {
+            Loops::All => dtype,
+            Loops::Numbers => widened(),
+            Loops::NoBool => return (kind != Bool).then_some(dtype),
+            Loops::Ordered => return (kind != Complex).then_some(dtype),
+            Loops::RealNumbers => return (kind != Complex).then(widened),
+            Loops::Bits => return (!dtype.is_inexact()).then_some(dtype),
+            Loops::Integers => return (!dtype.is_inexact()).then(widened),
+            Loops::IntegersNoBool => return dtype.is_integer().then_some(dtype),
+            Loops::Floats => return (kind != Complex).then(|| dtype.to_float()),
+            Loops::Inexact => dtype.to_float(),
+            Loops::Quotients => dtype.to_mean(),
+            Loops::Doubles => match kind {
+                Complex => DType::Complex128,
+                Bool | Kind::Unsigned | Kind::Signed | Float => DType::Float64,
+            },
+        };
+        Some(found)
+    }
+}
+
+macro_rules! operations {
+    ($(#[$doc:meta])* $class:ident: $($op:ident $name:literal $loops:ident;)*) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[expect(missing_docs, reason = "the names are NumPy's")]
+        pub enum $class {
+            $($op,)*
+        }
+
+        impl $class {
+            /// NumPy's name.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $($class::$op => $name,)*
+                }
+            }
+
+            /// The types for which it is defined.
+            pub fn loops(self) -> Loops {
+                match self {
+                    $($class::$op => Loops::$loops,)*
+                }
+            }
+
+            /// The operation of this name.
+            pub fn named(name: &str) -> Option<$class> {
+                match name {
+                    $($name => Some($class::$op),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    /// An operation on one element.
+    Unary:
+    Negative "negative" NoBool;
+    Positive "positive" NoBool;
+    Absolute "absolute" All;
+    Fabs "fabs" Floats;
+    Sign "sign" NoBool;
+    Square "square" Numbers;
+    Reciprocal "reciprocal" Numbers;
+    Conjugate "conjugate" Numbers;
+    Real "real" All;
+    Imag "imag" All;
+    Angle "angle" Quotients;
+    Invert "invert" Bits;
+    LogicalNot "logical_not" All;
+    BitwiseCount "bitwise_count" Integers;
+    Sqrt "sqrt" Inexact;
+    Cbrt "cbrt" Floats;
+    Exp "exp" Inexact;
+    Exp2 "exp2" Inexact;
+    Expm1 "expm1" Inexact;
+    Log "log" Inexact;
+    Log2 "log2" Inexact;
+    Log10 "log10" Inexact;
+    Log1p "log1p" Inexact;
+    Sin "sin" Inexact;
+    Cos "cos" Inexact;
+    Tan "tan" Inexact;
+    Arcsin "arcsin" Inexact;
+    Arccos "arccos" Inexact;
+    Arctan "arctan" Inexact;
+    Sinh "sinh" Inexact;
+    Cosh "cosh" Inexact;
+    Tanh "tanh" Inexact;
+    Arcsinh "arcsinh" Inexact;
+    Arccosh "arccosh" Inexact;
+    Arctanh "arctanh" Inexact;
+    Deg2rad "deg2rad" Floats;
+    Rad2deg "rad2deg" Floats;
+    Floor "floor" Ordered;
+    Ceil "ceil" Ordered;
+    Trunc "trunc" Ordered;
+    Rint "rint" Inexact;
+    Spacing "spacing" Floats;
+    FrexpMantissa "frexp" Floats;
+    FrexpExponent "frexp exponent" Floats;
+    ModfFraction "modf" Floats;
+    I0 "i0" Floats;
+    IsNan "isnan" All;
+    IsInf "isinf" All;
+    IsFinite "isfinite" All;
+    SignBit "signbit" Floats;
+}
+
+operations! {
+    /// An operation on two elements of one type.
+    Binary:
+    Add "add" All;
+    Subtract "subtract" NoBool;
+    Multiply "multiply" All;
+    Divide "divide" Quotients;
+    FloorDivide "floor_divide" RealNumbers;
+    Remainder "remainder" RealNumbers;
+    Fmod "fmod" RealNumbers;
+    Power "power" Numbers;
+    FloatPower "float_power" Doubles;
+    Maximum "maximum" All;
+    Minimum "minimum" All;
+    Fmax "fmax" All;
+    Fmin "fmin" All;
+    Arctan2 "arctan2" Floats;
+    Hypot "hypot" Floats;
+    Logaddexp "logaddexp" Floats;
+    Logaddexp2 "logaddexp2" Floats;
+    Heaviside "heaviside" Floats;
+    Nextafter "nextafter" Floats;
+    CopySign "copysign" Floats;
+    Ldexp "ldexp" Floats;
+    Gcd "gcd" IntegersNoBool;
+    Lcm "lcm" IntegersNoBool;
+    And "bitwise_and" Bits;
+    Or "bitwise_or" Bits;
+    Xor "bitwise_xor" Bits;
+    LeftShift "left_shift" Integers;
+    RightShift "right_shift" Integers;
+    LogicalAnd "logical_and" All;
+    LogicalOr "logical_or" All;
+    LogicalXor "logical_xor" All;
+    Equal "equal" All;
+    NotEqual "not_equal" All;
+    Less "less" All;
+    LessEqual "less_equal" All;
+    Greater "greater" All;
+    GreaterEqual "greater_equal" All;
 }
 
 /// An operation that a program does on chunks of elements.
@@ -88,56 +207,14 @@ pub(crate) enum Operation {
 }
 
 impl Unary {
-    /// Whether the operation is a question.
-    pub(crate) fn asks(self) -> bool {
-        matches!(self, Unary::IsNan | Unary::IsInf | Unary::IsFinite | Unary::SignBit)
-    }
-
-    /// Whether the operation takes integers as they are.
-    pub(crate) fn takes_integers(self) -> bool {
-        use Unary::{Absolute, Ceil, Floor, Invert, Negative, Reciprocal, Sign, Square, Trunc};
-        matches!(self, Negative | Absolute | Sign | Square | Reciprocal | Invert | Floor | Ceil | Trunc)
-    }
-
-    /// NumPy's name.
-    pub fn name(self) -> &'static str {
-        use Unary::*;
+    /// The type of the result on an operand of the type that [`Loops::resolve`] chose.
+    pub fn result(self, dtype: DType) -> DType {
         match self {
-            Negative => "negative",
-            Absolute => "absolute",
-            Sign => "sign",
-            Square => "square",
-            Reciprocal => "reciprocal",
-            Invert => "invert",
-            Sqrt => "sqrt",
-            Cbrt => "cbrt",
-            Exp => "exp",
-            Exp2 => "exp2",
-            Expm1 => "expm1",
-            Log => "log",
-            Log2 => "log2",
-            Log10 => "log10",
-            Log1p => "log1p",
-            Sin => "sin",
-            Cos => "cos",
-            Tan => "tan",
-            Arcsin => "arcsin",
-            Arccos => "arccos",
-            Arctan => "arctan",
-            Sinh => "sinh",
-            Cosh => "cosh",
-            Tanh => "tanh",
-            Arcsinh => "arcsinh",
-            Arccosh => "arccosh",
-            Arctanh => "arctanh",
-            Floor => "floor",
-            Ceil => "ceil",
-            Rint => "rint",
-            Trunc => "trunc",
-            IsNan => "isnan",
-            IsInf => "isinf",
-            IsFinite => "isfinite",
-            SignBit => "signbit",
+            Unary::IsNan | Unary::IsInf | Unary::IsFinite | Unary::SignBit | Unary::LogicalNot => DType::Bool,
+            Unary::Absolute | Unary::Real | Unary::Imag | Unary::Angle => dtype.real(),
+            Unary::BitwiseCount => DType::Uint8,
+            Unary::FrexpExponent => DType::Int32,
+            _ => dtype,
         }
     }
 }
@@ -149,42 +226,14 @@ impl Binary {
         matches!(self, Equal | NotEqual | Less | LessEqual | Greater | GreaterEqual)
     }
 
-    /// Whether the operation is on bits, and so not for floating-point numbers.
-    pub(crate) fn is_bitwise(self) -> bool {
-        use Binary::{And, LeftShift, Or, RightShift, Xor};
-        matches!(self, And | Or | Xor | LeftShift | RightShift)
+    /// Whether the operation is on truth values, to which operands of any type convert.
+    pub fn is_logical(self) -> bool {
+        matches!(self, Binary::LogicalAnd | Binary::LogicalOr | Binary::LogicalXor)
     }
 
-    /// NumPy's name.
-    pub fn name(self) -> &'static str {
-        use Binary::*;
-        match self {
-            Add => "add",
-            Subtract => "subtract",
-            Multiply => "multiply",
-            Divide => "divide",
-            FloorDivide => "floor_divide",
-            Remainder => "remainder",
-            Power => "power",
-            Maximum => "maximum",
-            Minimum => "minimum",
-            Fmax => "fmax",
-            Fmin => "fmin",
-            Arctan2 => "arctan2",
-            Hypot => "hypot",
-            CopySign => "copysign",
-            And => "bitwise_and",
-            Or => "bitwise_or",
-            Xor => "bitwise_xor",
-            LeftShift => "left_shift",
-            RightShift => "right_shift",
-            Equal => "equal",
-            NotEqual => "not_equal",
-            Less => "less",
-            LessEqual => "less_equal",
-            Greater => "greater",
-            GreaterEqual => "greater_equal",
-        }
+    /// The type of the result on operands of the type that [`Loops::resolve`] chose.
+    pub fn result(self, dtype: DType) -> DType {
+        if self.compares() || self.is_logical() { DType::Bool } else { dtype }
     }
 }
 
@@ -192,10 +241,10 @@ impl Operation {
     /// The type of the result on operands of the given type.
     pub(crate) fn result(self, dtype: DType) -> DType {
         match self {
-            Operation::Unary(op) if op.asks() => DType::Bool,
-            Operation::Binary(op) if op.compares() => DType::Bool,
+            Operation::Unary(op) => op.result(dtype),
+            Operation::Binary(op) => op.result(dtype),
             Operation::Cast(to) => to,
-            _ => dtype,
+            Operation::Select => dtype,
         }
     }
 }

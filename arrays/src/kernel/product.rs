@@ -6,10 +6,13 @@
 
 #![allow(unsafe_code, reason = "the matrix library takes pointers; their bounds are checked here")]
 
-use super::real::Real;
+use super::cast::cast;
+use super::integer::Integer;
 use super::vector::{self, Loop};
 use crate::dtype::DType;
-use bytemuck::{cast_slice, cast_slice_mut};
+use bytemuck::{Pod, cast_slice, cast_slice_mut};
+use num_complex::Complex;
+use std::ops::{Add, Mul};
 
 const PANEL: usize = 256;
 const LANES: usize = 16;
@@ -20,11 +23,30 @@ const LANES: usize = 16;
 /// Cost: 2·m·n·k flops.
 pub(crate) fn rows(dtype: DType, m: usize, k: usize, n: usize, a: &[u8], b: &[u8], c: &mut [u8]) {
     match dtype {
-        DType::Float64 => rows_real::<f64>(m, k, n, cast_slice(a), cast_slice(b), cast_slice_mut(c)),
-        DType::Float32 => rows_real::<f32>(m, k, n, cast_slice(a), cast_slice(b), cast_slice_mut(c)),
-        DType::Int64 => rows_integer(k, n, cast_slice(a), cast_slice(b), cast_slice_mut(c)),
+        DType::Float64 => rows_inexact::<f64>(m, k, n, cast_slice(a), cast_slice(b), cast_slice_mut(c)),
+        DType::Float32 => rows_inexact::<f32>(m, k, n, cast_slice(a), cast_slice(b), cast_slice_mut(c)),
+        DType::Complex64 => rows_inexact::<Complex<f32>>(m, k, n, cast_slice(a), cast_slice(b), cast_slice_mut(c)),
+        DType::Complex128 => rows_inexact::<Complex<f64>>(m, k, n, cast_slice(a), cast_slice(b), cast_slice_mut(c)),
+        DType::Float16 => {
+            let (a, b, mut wide) = (widened(a), widened(b), vec![0.0; m * n]);
+            rows_inexact::<f32>(m, k, n, &a, &b, &mut wide);
+            cast(DType::Float32, DType::Float16, cast_slice(&wide), c);
+        }
         DType::Bool => rows_bool(k, n, a, b, c),
+        // Products and sums modulo a power of two know no sign.
+        integer => match integer.bytes() {
+            1 => rows_integer::<u8>(k, n, a, b, c),
+            2 => rows_integer::<u16>(k, n, cast_slice(a), cast_slice(b), cast_slice_mut(c)),
+            4 => rows_integer::<u32>(k, n, cast_slice(a), cast_slice(b), cast_slice_mut(c)),
+            _ => rows_integer::<u64>(k, n, cast_slice(a), cast_slice(b), cast_slice_mut(c)),
+        },
     }
+}
+
+fn widened(a: &[u8]) -> Vec<f32> {
+    let mut wide = vec![0.0; a.len() / 2];
+    cast(DType::Float16, DType::Float32, a, cast_slice_mut(&mut wide));
+    wide
 }
 
 /// A matrix whose transpose is multiplied from the left: element (i, j) at `i·row_step + j·column_step`.
@@ -35,25 +57,65 @@ pub(crate) struct Across<'a> {
     pub(crate) column_step: usize,
 }
 
-/// Sums the outer products of the rows of two matrices: `words ← xᵀ·y`, as `f64` or `i64`.
+/// Sums the outer products of the rows of two matrices: `words ← xᵀ·y`, in the words of folds.
 ///
-/// Shapes: `x` rows×m, `y` rows×n in row-major order, `words` m×n.
-/// Cost: 2·rows·m·n flops; one buffer of m·n elements for `float32`.
+/// Shapes: `x` rows×m, `y` rows×n in row-major order, `words` m×n values.
+/// Cost: 2·rows·m·n flops; one buffer of m·n elements for types that are shorter than words.
 pub(crate) fn across(dtype: DType, rows: usize, m: usize, n: usize, x: Across<'_>, y: &[u8], words: &mut [u64]) {
     match dtype {
-        DType::Float64 => across_real::<f64>(rows, m, n, x, cast_slice(y), cast_slice_mut(words)),
+        DType::Float64 => across_inexact::<f64>(rows, m, n, x, cast_slice(y), cast_slice_mut(words)),
+        DType::Complex128 => across_inexact::<Complex<f64>>(rows, m, n, x, cast_slice(y), cast_slice_mut(words)),
         DType::Float32 => {
             let mut sums = vec![0.0_f32; m * n];
-            across_real::<f32>(rows, m, n, x, cast_slice(y), &mut sums);
-            for (word, sum) in words.iter_mut().zip(sums) {
-                *word = f64::from(sum).to_bits();
-            }
+            across_inexact::<f32>(rows, m, n, x, cast_slice(y), &mut sums);
+            cast(dtype, DType::Float64, cast_slice(&sums), cast_slice_mut(words));
         }
-        DType::Int64 | DType::Bool => across_integer(dtype, rows, n, x, y, cast_slice_mut(words)),
+        DType::Complex64 => {
+            let mut sums = vec![Complex { re: 0.0_f32, im: 0.0 }; m * n];
+            across_inexact::<Complex<f32>>(rows, m, n, x, cast_slice(y), &mut sums);
+            cast(dtype, DType::Complex128, cast_slice(&sums), cast_slice_mut(words));
+        }
+        DType::Float16 => {
+            let (x_wide, y_wide, mut sums) = (widened(x.elements), widened(y), vec![0.0_f32; m * n]);
+            let x = Across { elements: cast_slice(&x_wide), ..x };
+            across_inexact::<f32>(rows, m, n, x, &y_wide, &mut sums);
+            cast(DType::Float32, DType::Float64, cast_slice(&sums), cast_slice_mut(words));
+        }
+        // Bool is counted; that a count is positive is what the product of bools asks.
+        _ => {
+            let wide = |elements: &[u8]| {
+                let mut room = vec![0_u64; elements.len() / dtype.bytes()];
+                cast(dtype, DType::Uint64, elements, cast_slice_mut(&mut room));
+                room
+            };
+            let (left, right) = (wide(x.elements), wide(y));
+            across_integer(rows, n, x, &left, &right, words);
+        }
     }
 }
 
-fn rows_real<T: Real>(m: usize, k: usize, n: usize, a: &[T], b: &[T], c: &mut [T]) {
+/// Element types that the matrix library multiplies.
+trait Factor: Pod + Add<Output = Self> + Mul<Output = Self> {
+    const ONE: Self;
+}
+
+impl Factor for f32 {
+    const ONE: f32 = 1.0;
+}
+
+impl Factor for f64 {
+    const ONE: f64 = 1.0;
+}
+
+impl Factor for Complex<f32> {
+    const ONE: Complex<f32> = Complex { re: 1.0, im: 0.0 };
+}
+
+impl Factor for Complex<f64> {
+    const ONE: Complex<f64> = Complex { re: 1.0, im: 0.0 };
+}
+
+fn rows_inexact<T: Factor>(m: usize, k: usize, n: usize, a: &[T], b: &[T], c: &mut [T]) {
     assert!(a.len() == m * k && b.len() == k * n && c.len() == m * n, "a product of {m}×{k} and {k}×{n}");
     if m == 0 || n == 0 {
         return;
@@ -66,14 +128,14 @@ fn rows_real<T: Real>(m: usize, k: usize, n: usize, a: &[T], b: &[T], c: &mut [T
     }
     if m == 1 {
         // A second row keeps the library from its loop for one row.
-        let mut two = vec![T::ZERO; 2 * k];
+        let mut two = vec![T::zeroed(); 2 * k];
         two[..k].copy_from_slice(a);
-        let mut results = vec![T::ZERO; 2 * n];
-        rows_real(2, k, n, &two, b, &mut results);
+        let mut results = vec![T::zeroed(); 2 * n];
+        rows_inexact(2, k, n, &two, b, &mut results);
         c.copy_from_slice(&results[..n]);
         return;
     }
-    c.fill(T::ZERO);
+    c.fill(T::zeroed());
     for depth in (0..k).step_by(PANEL) {
         let panel = PANEL.min(k - depth);
         let (a, b) = (a[depth..].as_ptr(), b[depth * n..].as_ptr());
@@ -105,9 +167,9 @@ fn rows_real<T: Real>(m: usize, k: usize, n: usize, a: &[T], b: &[T], c: &mut [T
     }
 }
 
-fn across_real<T: Real>(rows: usize, m: usize, n: usize, x: Across<'_>, y: &[T], sums: &mut [T]) {
+fn across_inexact<T: Factor>(rows: usize, m: usize, n: usize, x: Across<'_>, y: &[T], sums: &mut [T]) {
     let elements: &[T] = cast_slice(x.elements);
-    sums.fill(T::ZERO);
+    sums.fill(T::zeroed());
     if rows == 0 || m == 0 || n == 0 {
         return;
     }
@@ -146,12 +208,12 @@ struct Dot<'a, T> {
     b: &'a [T],
 }
 
-impl<T: Real> Loop for Dot<'_, T> {
+impl<T: Factor> Loop for Dot<'_, T> {
     type Output = T;
 
     #[inline(always)]
     fn run(self) -> T {
-        let mut lanes = [T::ZERO; LANES];
+        let mut lanes = [T::zeroed(); LANES];
         let (a, a_rest) = self.a.as_chunks::<LANES>();
         let (b, b_rest) = self.b.as_chunks::<LANES>();
         for (a, b) in a.iter().zip(b) {
@@ -173,8 +235,8 @@ impl<T: Real> Loop for Dot<'_, T> {
     }
 }
 
-fn rows_integer(k: usize, n: usize, a: &[i64], b: &[i64], c: &mut [i64]) {
-    c.fill(0);
+fn rows_integer<T: Integer>(k: usize, n: usize, a: &[T], b: &[T], c: &mut [T]) {
+    c.fill(T::ZERO);
     if k == 0 || n == 0 {
         return;
     }
@@ -201,18 +263,16 @@ fn rows_bool(k: usize, n: usize, a: &[u8], b: &[u8], c: &mut [u8]) {
     }
 }
 
-/// Bool is counted; that a count is positive is what the product of bools asks.
-fn across_integer(dtype: DType, rows: usize, n: usize, x: Across<'_>, y: &[u8], words: &mut [i64]) {
+fn across_integer(rows: usize, n: usize, x: Across<'_>, left: &[u64], right: &[u64], words: &mut [u64]) {
     words.fill(0);
-    let value = |elements: &[u8], at: usize| match dtype {
-        DType::Int64 => cast_slice::<u8, i64>(elements)[at],
-        _ => i64::from(elements[at]),
-    };
-    for row in 0..rows {
-        for (i, words) in words.chunks_mut(n.max(1)).enumerate() {
-            let factor = value(x.elements, row * x.row_step + i * x.column_step);
-            for (j, word) in words.iter_mut().enumerate() {
-                *word = word.wrapping_add(factor.wrapping_mul(value(y, row * n + j)));
+    if n == 0 {
+        return;
+    }
+    for (row, right) in right.chunks(n).take(rows).enumerate() {
+        for (i, words) in words.chunks_mut(n).enumerate() {
+            let factor = left[row * x.row_step + i * x.column_step];
+            for (word, &right) in words.iter_mut().zip(right) {
+                *word = word.wrapping_add(factor.wrapping_mul(right));
             }
         }
     }
@@ -221,6 +281,7 @@ fn across_integer(dtype: DType, rows: usize, n: usize, x: Across<'_>, y: &[u8], 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::real::Real;
 
     fn noise(length: usize, seed: u64) -> Vec<f64> {
         let mut state = seed;

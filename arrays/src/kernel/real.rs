@@ -16,6 +16,10 @@ pub(super) trait Real:
     const ZERO: Self;
     const ONE: Self;
     const HALF: Self;
+    const TWO: Self;
+
+    /// Rounded from `f64`.
+    fn from_wide(value: f64) -> Self;
 
     fn wide(self) -> f64;
     fn abs(self) -> Self;
@@ -75,6 +79,12 @@ macro_rules! real {
             const ZERO: $real = 0.0;
             const ONE: $real = 1.0;
             const HALF: $real = 0.5;
+            const TWO: $real = 2.0;
+
+            #[inline(always)]
+            fn from_wide(value: f64) -> $real {
+                value as $real
+            }
 
             #[inline(always)]
             fn wide(self) -> f64 {

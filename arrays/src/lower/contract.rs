@@ -6,7 +6,7 @@ use crate::distribution::{Layout, RowDistribution};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::expr::{Node, View};
-use crate::kernel::fold::Fold;
+use crate::kernel::fold::{self, Fold};
 use crate::kernel::product::{self, Across};
 use girih_runtime::ids::Rank;
 use std::ops::Range;
@@ -134,7 +134,7 @@ fn across_body(
     let distribution = *distribution;
     Box::new(move |context, emit| {
         let (x, y) = (context.read(x_read), context.read(y_read));
-        let mut words = vec![0; m * n];
+        let mut words = vec![0; m * n * fold::unit(dtype)];
         for leaf in distribution.leaves_of_tile(rank, tile) {
             let rows = distribution.rows_of_leaves(&(leaf..leaf + 1));
             let of = |first: usize, columns: usize| {

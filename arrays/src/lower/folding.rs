@@ -19,8 +19,10 @@ pub(super) struct Folding {
     pub(super) dtype: DType,
     /// Whether axis 0 is reduced, so that partial results of leaves combine.
     pub(super) across_rows: bool,
-    /// Words that a span leaves.
+    /// Values that a span leaves.
     pub(super) width: usize,
+    /// Words of a value.
+    unit: usize,
     shape: Shape,
     reduced: Vec<bool>,
 }
@@ -31,8 +33,9 @@ struct Span {
     /// Elements that follow one another and are reduced together, or go to as many words.
     run: usize,
     kept: bool,
-    /// Lengths, and steps in words, of the axes outside of a run.
+    /// Lengths, and steps in values, of the axes outside of a run.
     outer: Vec<(usize, usize)>,
+    /// Values that the span is combined in.
     words: usize,
     /// Elements of a piece; pieces begin anew at multiples of `restart`.
     piece: usize,
@@ -45,7 +48,15 @@ impl Folding {
         let kept = |(axis, &reduced): (usize, &bool)| if reduced { 1 } else { shape[axis] };
         let width = reduced.iter().enumerate().skip(1).map(kept).product();
         let across_rows = reduced.first().copied().unwrap_or(false);
-        Folding { fold: reduction.fold, dtype, across_rows, width, shape: shape.clone(), reduced }
+        Folding {
+            fold: reduction.fold,
+            dtype,
+            across_rows,
+            width,
+            unit: fold::unit(dtype),
+            shape: shape.clone(),
+            reduced,
+        }
     }
 
     /// Reduces `rows` in spans of `span_rows`; `emit` gets the words of one or more spans and the number of the
@@ -59,11 +70,12 @@ impl Folding {
     ) {
         let row_elements = self.shape.row_elements();
         let span = self.span(span_rows);
-        let mut state = State { words: vec![0; span.words], partials: Vec::new(), pairwise: Pairwise::default() };
+        let mut state =
+            State { words: vec![0; span.words * self.unit], partials: Vec::new(), pairwise: Pairwise::default() };
         let whole = rows.len() / span_rows;
         if span.elements == 0 {
             state.begin(self);
-            (0..rows.len().div_ceil(span_rows)).for_each(|index| emit(index, &state.words[..self.width]));
+            (0..rows.len().div_ceil(span_rows)).for_each(|index| emit(index, &state.words[..self.width * self.unit]));
             return;
         }
         // Short spans share a piece of the machine, which has a price for each instruction.
@@ -96,7 +108,7 @@ impl Folding {
         let rest = rows.len() - whole * span_rows;
         if rest > 0 {
             let span = self.span(rest);
-            state.words.resize(span.words, 0);
+            state.words.resize(span.words * self.unit, 0);
             self.one_span(machine, &span, (rows.end - rest) * row_elements, &mut state);
             emit(whole, state.finish(self));
         }
@@ -166,19 +178,19 @@ struct State {
 
 impl State {
     fn begin(&mut self, folding: &Folding) {
-        self.words.fill(folding.fold.identity(folding.dtype));
+        folding.fold.clear(folding.dtype, &mut self.words);
     }
 
     /// Takes the elements from `at` on, counted in the span.
     fn piece(&mut self, folding: &Folding, span: &Span, at: usize, values: &[u8]) {
-        let (fold, dtype) = (folding.fold, folding.dtype);
+        let (fold, dtype, unit) = (folding.fold, folding.dtype, folding.unit);
         let bytes = dtype.bytes();
         if span.kept {
             let mut at = at;
             for values in values.chunks(span.run.min(PIECE) * bytes) {
                 let length = values.len() / bytes;
                 let first = span.base(at / span.run) + at % span.run;
-                fold::accumulate(fold, dtype, values, &mut self.words[first..first + length]);
+                fold::accumulate(fold, dtype, values, &mut self.words[first * unit..(first + length) * unit]);
                 at += length;
             }
             return;
@@ -186,19 +198,19 @@ impl State {
         self.partials.clear();
         fold::runs(fold, dtype, values, span.run, &mut self.partials);
         if span.run <= PIECE {
-            for (i, partial) in self.partials.drain(..).enumerate() {
-                let word = span.base(at / span.run + i);
-                fold::combine(fold, dtype, &mut self.words[word..=word], &[partial]);
+            for (i, partial) in self.partials.chunks(unit).enumerate() {
+                let word = span.base(at / span.run + i) * unit;
+                fold::combine(fold, dtype, &mut self.words[word..word + unit], partial);
             }
             return;
         }
-        for partial in self.partials.drain(..) {
+        for partial in self.partials.chunks(unit) {
             self.pairwise.push(fold, dtype, partial);
         }
         let end = at + values.len() / bytes;
         if end.is_multiple_of(span.run) {
-            let (word, partial) = (span.base(at / span.run), self.pairwise.finish(fold, dtype));
-            fold::combine(fold, dtype, &mut self.words[word..=word], &[partial]);
+            let (word, partial) = (span.base(at / span.run) * unit, self.pairwise.finish(fold, dtype));
+            fold::combine(fold, dtype, &mut self.words[word..word + unit], &partial[..unit]);
         }
     }
 
@@ -210,8 +222,9 @@ impl State {
     }
 
     fn finish(&mut self, folding: &Folding) -> &[u64] {
-        let (first, copies) = self.words.split_at_mut(folding.width);
-        for copy in copies.chunks(folding.width.max(1)) {
+        let width = folding.width * folding.unit;
+        let (first, copies) = self.words.split_at_mut(width);
+        for copy in copies.chunks(width.max(1)) {
             fold::combine(folding.fold, folding.dtype, first, copy);
         }
         first
@@ -219,7 +232,7 @@ impl State {
 }
 
 impl Span {
-    /// The first word of a run.
+    /// The first value of a run.
     fn base(&self, run: usize) -> usize {
         let mut rest = run;
         let mut base = 0;

@@ -5,8 +5,8 @@
 
 use super::mistakes::Mistakes;
 use super::program::{Access, Instruction, Place, Program};
-use crate::dtype::{DType, Scalar};
-use crate::kernel::{copy, elementwise};
+use crate::dtype::{DType, Kind, Scalar};
+use crate::kernel::{cast, copy, elementwise};
 use bytemuck::{cast_slice, cast_slice_mut};
 use std::ops::Range;
 
@@ -82,8 +82,8 @@ impl<'a> Machine<'a> {
                 }
                 _ => {
                     let mut register = std::mem::take(&mut self.registers[instruction.register]);
-                    register.resize(PIECE, 0);
                     let bytes = length * instruction.result.bytes();
+                    make_room(&mut register, instruction.result.bytes());
                     let target = &mut cast_slice_mut::<u64, u8>(&mut register)[..bytes];
                     self.execute(instruction, start, length, target);
                     self.registers[instruction.register] = register;
@@ -135,8 +135,8 @@ impl<'a> Machine<'a> {
         if filled.holds.is_some_and(|(held, count)| (anywhere || held == phase) && length <= count) {
             return;
         }
-        filled.values.resize(PIECE, 0);
         let item = spec.dtype.bytes();
+        make_room(&mut filled.values, item);
         let out = &mut cast_slice_mut::<u64, u8>(&mut filled.values)[..length * item];
         filled.holds = match &spec.access {
             Access::Aligned(_) => unreachable!("returned above"),
@@ -164,6 +164,14 @@ pub(super) fn piece_of_whole(row_elements: usize) -> usize {
     if row_elements == 0 || row_elements > PIECE { PIECE } else { PIECE / row_elements * row_elements }
 }
 
+/// Room for a piece of elements of `item` bytes.
+fn make_room(values: &mut Vec<u64>, item: usize) {
+    let words = PIECE * item.div_ceil(8);
+    if values.len() < words {
+        values.resize(words, 0);
+    }
+}
+
 fn sequence(dtype: DType, first: Scalar, step: Scalar, start: usize, out: &mut [u8]) {
     match dtype {
         DType::Float64 => {
@@ -179,15 +187,29 @@ fn sequence(dtype: DType, first: Scalar, step: Scalar, start: usize, out: &mut [
                 *out = first + (start + i) as f32 * (second - first);
             }
         }
+        DType::Complex128 => {
+            let ((re, im), (re_step, im_step)) = (first.to_complex(), step.to_complex());
+            for (i, out) in cast_slice_mut::<u8, [f64; 2]>(out).iter_mut().enumerate() {
+                let index = (start + i) as f64;
+                *out = [re + index * re_step, im + index * im_step];
+            }
+        }
         DType::Int64 => {
             for (i, out) in cast_slice_mut::<u8, i64>(out).iter_mut().enumerate() {
                 *out = first.to_i64().wrapping_add(((start + i) as i64).wrapping_mul(step.to_i64()));
             }
         }
-        DType::Bool => {
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = u8::from(first.to_i64() + (start + i) as i64 * step.to_i64() != 0);
-            }
+        shorter => {
+            let wide = match shorter.kind() {
+                Kind::Complex => DType::Complex128,
+                Kind::Float => DType::Float32,
+                _ => DType::Int64,
+            };
+            let mut room = vec![0_u64; out.len() / shorter.bytes() * wide.bytes().div_ceil(8)];
+            let length = out.len() / shorter.bytes() * wide.bytes();
+            let values = &mut cast_slice_mut::<u64, u8>(&mut room)[..length];
+            sequence(wide, first, step, start, values);
+            cast::cast(wide, shorter, values, out);
         }
     }
 }

@@ -12,6 +12,7 @@ mod mistakes;
 mod program;
 mod rearrange;
 mod reduce;
+mod scan;
 mod tree;
 
 use crate::distribution::{Layout, RowDistribution};
@@ -97,6 +98,7 @@ impl<'w> Lowering<'w> {
             }
             Recorded::Product { lhs, rhs, m, k, n } => self.product(node, lhs, rhs, [*m, *k, *n]),
             Recorded::Across { x, y } => self.across(node, x, y),
+            Recorded::Scan { fold, axis, input } => self.scan(node, *fold, *axis, input),
             Recorded::View { input, view } => self.rearrange(node, input, view),
         }
     }

@@ -3,7 +3,7 @@
 //! A register holds the values of one piece of a tile, so that no intermediate array ever reaches memory.
 //! Equal sub-expressions are computed once. Registers are used again after their last reader.
 
-use crate::dtype::{DType, Scalar};
+use crate::dtype::{DType, Kind, Scalar};
 use crate::expr::{Node, Recorded};
 use crate::kernel::operation::{Binary, Operation};
 use crate::shape::Shape;
@@ -27,7 +27,7 @@ pub(super) enum Access {
     /// With steps of its own, zero where it repeats: leaf of this number.
     Broadcast { leaf: usize, steps: Vec<isize> },
     /// One number.
-    Constant([u8; 8]),
+    Constant([u8; 16]),
     /// Element i is `start + i·step`.
     Sequence { start: Scalar, step: Scalar },
 }
@@ -62,7 +62,8 @@ pub(super) struct Program {
 impl Program {
     /// Whether the program can meet values that it does not take.
     pub(super) fn may_fail(&self) -> bool {
-        let power = |one: &Instruction| one.operation == Operation::Binary(Binary::Power) && one.dtype == DType::Int64;
+        let power =
+            |one: &Instruction| one.operation == Operation::Binary(Binary::Power) && one.dtype.kind() == Kind::Signed;
         self.instructions.iter().any(power)
     }
 }

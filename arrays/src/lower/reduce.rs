@@ -126,8 +126,8 @@ fn leaf_body(
     Box::new(move |context, emit| {
         let guards = guards(context, &reads);
         let mut machine = reducer.machine(sources(&guards));
-        let width = reducer.folding.width;
-        reducer.folding.rows(&mut machine, &rows, leaf_rows, |_, words| words.chunks(width).for_each(&mut *emit));
+        let length = reducer.words.length();
+        reducer.folding.rows(&mut machine, &rows, leaf_rows, |_, words| words.chunks(length).for_each(&mut *emit));
     })
 }
 
@@ -143,7 +143,9 @@ impl Reducer {
         }
         let words = self.words;
         if rows == 0 {
-            return words.finish(&vec![words.fold.identity(words.dtype); words.width], out);
+            let mut nothing = vec![0; words.length()];
+            words.fold.clear(words.dtype, &mut nothing);
+            return words.finish(&nothing, out);
         }
         let mut machine = self.machine(sources);
         self.folding.rows(&mut machine, &(0..rows), rows, |_, leaf| words.finish(leaf, out));
@@ -154,7 +156,7 @@ impl Reducer {
         let mut machine = self.machine(sources);
         self.folding.rows(&mut machine, rows, 1, |row, several| {
             let first = row * words.width * item;
-            words.finish(several, &mut out[first..first + several.len() * item]);
+            words.finish(several, &mut out[first..first + several.len() / words.unit() * item]);
         });
     }
 }

@@ -19,9 +19,9 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Words {
     pub(super) fold: Fold,
-    /// The type of what was reduced; words are `f64` or `i64` after it.
+    /// The type of what was reduced, which that of the words follows from.
     pub(super) dtype: DType,
-    /// Words of a node of the tree.
+    /// Values of a node of the tree.
     pub(super) width: usize,
     pub(super) divisor: Option<f64>,
     pub(super) result: DType,
@@ -33,10 +33,20 @@ pub(super) type LeafBody = Box<dyn Fn(&Context<'_>, &mut dyn FnMut(&[u64])) + Se
 impl Words {
     /// Writes words, from number `first` of the result on, as elements.
     pub(super) fn finish(&self, words: &[u64], out: &mut [u8]) {
-        fold::finish(words, self.dtype.is_float(), self.divisor, self.result, out);
+        fold::finish(words, self.dtype, self.divisor, self.result, out);
     }
 
-    fn combiner(self, tree: Tree) -> Combiner<Vec<u64>, impl FnMut(&mut Vec<u64>, Vec<u64>)> {
+    /// Words of a value.
+    pub(super) fn unit(&self) -> usize {
+        fold::unit(self.dtype)
+    }
+
+    /// Words of a node of the tree.
+    pub(super) fn length(&self) -> usize {
+        self.width * self.unit()
+    }
+
+    pub(super) fn combiner(self, tree: Tree) -> Combiner<Vec<u64>, impl FnMut(&mut Vec<u64>, Vec<u64>)> {
         Combiner::new(tree, move |left: &mut Vec<u64>, right: Vec<u64>| {
             fold::combine(self.fold, self.dtype, left, &right);
         })
@@ -52,7 +62,7 @@ impl Lowering<'_> {
         words: Words,
         leaves: &dyn Fn(Rank, usize, &mut Accesses) -> LeafBody,
     ) -> Result<()> {
-        let bytes = |nodes: usize| nodes * words.width * size_of::<u64>();
+        let bytes = |nodes: usize| nodes * words.length() * size_of::<u64>();
         let tree = distribution.tree();
         let (mut parts, mut wholes) = (Vec::new(), Vec::new());
         let mut total = 0;
@@ -76,23 +86,24 @@ impl Lowering<'_> {
         self.finish_tree(node, distribution, words, &wholes, &output)
     }
 
-    /// Tasks that leave a rank's nodes of the tree in `part`.
-    fn rank_nodes(
+    /// Tasks that leave a rank's nodes of the tree in `part`; the blocks in which each tile's are.
+    pub(super) fn rank_nodes(
         &mut self,
         rank: Rank,
         distribution: &RowDistribution,
         words: Words,
         leaves: &dyn Fn(Rank, usize, &mut Accesses) -> LeafBody,
         part: BlockId,
-    ) -> Result<()> {
+    ) -> Result<Vec<BlockId>> {
         let (tree, tiles) = (distribution.tree(), distribution.tiles_of(rank));
         let mut accesses = Accesses::default();
-        let mut held = Vec::new();
+        let (mut held, mut blocks) = (Vec::new(), Vec::with_capacity(tiles));
         for tile in 0..tiles {
             let range = distribution.leaves_of_tile(rank, tile);
             let nodes = tree.nodes(&range);
-            let block = self.graph().block(rank, nodes.len() * words.width * size_of::<u64>())?;
+            let block = self.graph().block(rank, nodes.len() * words.length() * size_of::<u64>())?;
             accesses.read(block);
+            blocks.push(block);
             held.extend(nodes);
             let mut accesses = Accesses::default();
             let body = leaves(rank, tile, &mut accesses);
@@ -112,7 +123,7 @@ impl Lowering<'_> {
             })?;
         }
         if tiles == 0 {
-            return Ok(());
+            return Ok(blocks);
         }
         let target = accesses.write(part);
         self.graph().task("combine", rank, 0, &accesses.list, || {
@@ -120,7 +131,7 @@ impl Lowering<'_> {
                 let mut combiner = words.combiner(tree);
                 let mut nodes = held.iter();
                 for access in 0..target {
-                    for partial in context.read(access).of::<u64>().chunks(words.width) {
+                    for partial in context.read(access).of::<u64>().chunks(words.length()) {
                         combiner.push(*nodes.next().expect("a node for each partial"), partial.to_vec());
                     }
                 }
@@ -128,7 +139,7 @@ impl Lowering<'_> {
                 Ok(())
             })
         })?;
-        Ok(())
+        Ok(blocks)
     }
 
     /// Tasks that combine the nodes of all ranks and write the elements.
@@ -151,13 +162,14 @@ impl Lowering<'_> {
                 let source = accesses.read(wholes[rank.index()]);
                 let target = accesses.write(tile.block);
                 let (nodes, rows) = (Arc::clone(&nodes), tile.rows.clone());
-                let columns = rows.start * row_elements..rows.end * row_elements;
+                let per_row = row_elements * words.unit();
+                let columns = rows.start * per_row..rows.end * per_row;
                 let domain = self.domain(rank, index, tiles.len());
                 self.graph().task("finish", rank, domain, &accesses.list, || {
                     Box::new(move |context| {
                         let mut combiner = words.combiner(tree);
                         let all = context.read(source);
-                        for (node, partial) in nodes.iter().zip(all.of::<u64>().chunks(words.width)) {
+                        for (node, partial) in nodes.iter().zip(all.of::<u64>().chunks(words.length())) {
                             combiner.push(*node, partial[columns.clone()].to_vec());
                         }
                         let (_, root) = combiner.into_nodes().pop().expect("a tree has leaves");

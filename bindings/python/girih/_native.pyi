@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from girih.machine import WorldInfo
 
-_Scalar: TypeAlias = bool | int | float | np.generic
+_Scalar: TypeAlias = bool | int | float | complex | np.generic
 _Operand: TypeAlias = Array | NDArray[Any] | _Scalar | Sequence[Any]
 _Axis: TypeAlias = int | Sequence[int] | None
 _Place: TypeAlias = int | slice | EllipsisType | None
@@ -123,7 +123,8 @@ def broadcast_bytes(root: int, whole: bytes | None, /) -> bytes:
 class Array:
     """An n-d array, its rows divided among the ranks; small ones (up to 64 KiB) are whole on every rank.
 
-    Behaves as NumPy's array: broadcasting, type promotion, reductions, slicing. Dtypes: float32, float64, int64, bool.
+    Behaves as NumPy's array: broadcasting, type promotion, reductions, slicing. Dtypes: bool, integers of 8 to 64 bits
+    with and without sign, float16, float32, float64, complex64, complex128.
     Operations are recorded and run when a value is needed: printing, `float(x)`, `np.asarray(x)`, saving, `gr.wait(x)`.
 
     >>> import girih as gr
@@ -163,11 +164,29 @@ class Array:
         """
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """The whole array as NumPy's, on every rank; collective, and as large as the array."""
-    def astype(self, dtype: DTypeLike) -> Array:
-        """The same values with another dtype."""
+    def astype(self, dtype: DTypeLike, *, casting: str = "unsafe", copy: bool = True) -> Array:
+        """The same values with another dtype; TypeError if the rule `casting` does not allow it.
+
+        >>> import girih as gr
+        >>> gr.asarray([1.9, -1.9]).astype("int8").tolist()
+        [1, -1]
+        """
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+    @property
+    def real(self) -> Array:
+        """The real parts."""
+    @property
+    def imag(self) -> Array:
+        """The imaginary parts; zeros where elements are real."""
+    def conj(self) -> Array:
+        """The complex conjugates."""
+    def conjugate(self) -> Array:
+        """The complex conjugates."""
     def reshape(self, *shape: int | Sequence[int]) -> Array:
         """The same elements in row-major order under another shape; one length may be -1."""
-    def item(self) -> bool | int | float:
+    def item(self) -> bool | int | float | complex:
         """The only element, as a Python number; ValueError if there are more or none."""
     def tolist(self) -> Any:
         """The whole array as nested lists, on every rank; collective."""
@@ -207,6 +226,7 @@ class Array:
     def __bool__(self) -> bool: ...
     def __int__(self) -> int: ...
     def __float__(self) -> float: ...
+    def __complex__(self) -> complex: ...
     __hash__: ClassVar[None]  # type: ignore[assignment]
     __array_ufunc__: ClassVar[None]
     def __index__(self) -> int: ...
