@@ -11,7 +11,10 @@ ranks only when data must move. One process without a launcher is a world of one
 Importing starts neither threads nor MPI: the world starts when it is first needed.
 """
 
+from importlib import import_module as _import_module
 from pathlib import Path as _Path
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from girih import _native
 
@@ -147,6 +150,17 @@ from girih.dtypes import (  # noqa: E402
 from girih.errors import DivergenceError, RankError  # noqa: E402
 from girih.tracing import trace  # noqa: E402
 
+if _TYPE_CHECKING:
+    from girih import futures
+
+
+def __getattr__(name: str) -> _Any:
+    """Imports `futures` at its first use: it brings much of the standard library along."""
+    if name == "futures":
+        return _import_module("girih.futures")
+    raise AttributeError(f"module 'girih' has no attribute {name!r}")
+
+
 __all__ = [
     "Array",
     "DivergenceError",
@@ -199,6 +213,7 @@ __all__ = [
     "fmin",
     "from_local",
     "full",
+    "futures",
     "greater",
     "greater_equal",
     "hypot",

@@ -1,0 +1,259 @@
+"""Memory that a rank shares with its workers: one sparse file in memory, cut into slices of one writer each.
+
+Each process allocates in its own slice alone, so a process that is killed leaves nothing half changed for the others.
+A block begins with a page of hold marks, one byte for each process that may use it; whoever has a view on the block
+keeps its byte set. The owner takes a block again when no byte is set and nobody else pins it.
+The file has no name: when its last process is gone, however it went, the memory is the system's again.
+Invariant: a block that is pinned or held is neither given out again nor returned to the system.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import struct
+import threading
+import weakref
+from typing import Any
+
+from girih.futures.wire import Reference
+
+PAGE = mmap.PAGESIZE
+# Hold marks fill a page, so slots are numbered below this.
+SLOTS_MAX = PAGE
+# The rank itself, in hold marks; workers count from 1.
+HOME = 0
+# The board: one row for each slot, before the first slice.
+ROW = struct.Struct("<QQ")  # the task that the worker runs, and since when (ns of the monotonic clock); 0: none
+BOARD_BYTES = SLOTS_MAX * ROW.size
+LOW_MARK = BOARD_BYTES  # functions with lower numbers will not be called again
+FIRST_SLICE = BOARD_BYTES + PAGE
+# A copy longer than this lets other threads run in between.
+COPY_BYTES = 8 << 20
+# Free blocks of more than this altogether go back to the system.
+FREE_BYTES_MAX = 512 << 20
+_POPULATE_WRITE = 23  # MADV_POPULATE_WRITE, Linux 5.14
+_REMOVE = 9  # MADV_REMOVE
+_NO_MARKS = bytes(PAGE)
+
+
+class Layout:
+    """The sizes of an arena, from the memory of this node: enough room, of which only what is touched exists."""
+
+    def __init__(self, slices: int) -> None:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        room = (1 << 44) // slices
+        self.slice_bytes = min(2 * memory, room) // PAGE * PAGE
+        self.total_bytes = FIRST_SLICE + slices * self.slice_bytes
+        self.slices = slices
+
+    def start(self, index: int) -> int:
+        """Where slice `index` begins."""
+        return FIRST_SLICE + index * self.slice_bytes
+
+
+class Arena:
+    """The shared file as this process sees it: its own slice to write, all of it to read."""
+
+    def __init__(self, file: int, total_bytes: int, first: int, end: int, slot: int) -> None:
+        self.memory = mmap.mmap(file, total_bytes)
+        self.view = memoryview(self.memory)
+        self.slot = slot
+        self._fresh = first
+        self._end = end
+        self._first = first
+        self.stored_bytes = 0  # copied in by this process so far
+        self._lock = threading.RLock()
+        self._free: dict[int, list[int]] = {}
+        self._cold: dict[int, list[int]] = {}  # free, and without pages
+        self._free_bytes = 0
+        self._pins: dict[int, int] = {}  # by block
+        self._sizes: dict[int, int] = {}  # by block, all that are not free
+        self._lingering: list[int] = []  # not pinned, held by somebody
+        self._views: dict[int, int] = {}  # views of this process on blocks, by block
+        self._watched: dict[int, Any] = {}  # weak references to those views, kept alive
+        self._base = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        self._total = total_bytes
+
+    # --- blocks of this process ---------------------------------------------------------------------------------------
+
+    def store(self, data: Any, *, shared: bool = False) -> Reference:
+        """Copies bytes or a buffer into a block of this process's slice, pinned once.
+
+        Raises `MemoryError` if the slice is full.
+        """
+        source = memoryview(data.raw() if hasattr(data, "raw") else data).cast("B")
+        block = self._take(source.nbytes)
+        offset = block + PAGE
+        self.stored_bytes += source.nbytes
+        for start in range(0, source.nbytes, COPY_BYTES):
+            stop = min(start + COPY_BYTES, source.nbytes)
+            self.view[offset + start : offset + stop] = source[start:stop]
+        return Reference(offset, source.nbytes, shared)
+
+    def pin(self, reference: Reference) -> None:
+        """Keeps a block of this process until it is unpinned once more."""
+        with self._lock:
+            self._pins[reference.offset - PAGE] += 1
+
+    def unpin(self, reference: Reference) -> None:
+        """Takes back one `pin`, or the one that `store` began with."""
+        block = reference.offset - PAGE
+        with self._lock:
+            self._pins[block] -= 1
+            if self._pins[block] == 0:
+                del self._pins[block]
+                self._release(block)
+
+    def owns(self, reference: Reference) -> bool:
+        """True for a block of this process's slice."""
+        return self._first <= reference.offset < self._end
+
+    def forget_slot(self, slot: int) -> None:
+        """Clears the marks of a process that is gone."""
+        with self._lock:
+            for block in self._sizes:
+                self.memory[block + slot] = 0
+
+    def prefault(self, size: int) -> None:
+        """Makes the system give a free block of this size, so that the first large argument does not wait for it."""
+        block = self._take(size)
+        with self._lock:
+            del self._pins[block]
+            self._release(block)
+
+    def free_bytes(self) -> int:
+        """Bytes kept for later blocks."""
+        return self._free_bytes
+
+    def _take(self, length: int) -> int:
+        size = _size_class(length + PAGE)
+        with self._lock:
+            if self._lingering:
+                self._sweep()
+            stack, cold = self._free.get(size), self._cold.get(size)
+            warm = bool(stack)
+            if stack:
+                block = stack.pop()
+                self._free_bytes -= size
+            elif cold:
+                block = cold.pop()
+            else:
+                block = self._fresh
+                if block + size > self._end:
+                    raise MemoryError(f"shared memory for {length} bytes: the arena of this process is full")
+                self._fresh += size
+            self._pins[block] = 1
+            self._sizes[block] = size
+        if not warm:
+            self._populate(block, size)
+        return block
+
+    def _populate(self, block: int, size: int) -> None:
+        # One call instead of a fault for each page; a system that does not know it faults page by page.
+        _libc().madvise(ctypes.c_void_p(self._base + block), ctypes.c_size_t(size), _POPULATE_WRITE)
+
+    def _sweep(self) -> None:
+        waiting, self._lingering = self._lingering, []
+        for block in waiting:
+            self._release(block)
+
+    def _release(self, block: int) -> None:
+        """Makes a block free if nobody holds it; it lingers otherwise."""
+        if self.memory[block : block + PAGE] != _NO_MARKS:
+            self._lingering.append(block)
+            return
+        size = self._sizes.pop(block)
+        if self._free_bytes + size > FREE_BYTES_MAX:
+            self.memory.madvise(_REMOVE, block, size)
+            self._cold.setdefault(size, []).append(block)
+        else:
+            self._free.setdefault(size, []).append(block)
+            self._free_bytes += size
+
+    # --- views on blocks of any process -------------------------------------------------------------------------------
+
+    def open(self, reference: Reference, *, writable: bool) -> memoryview:
+        """A view on bytes in the arena; while it, or an array made of it, exists the block stays."""
+        block = reference.offset - PAGE
+        shown = (ctypes.c_char * reference.length).from_buffer(self.memory, reference.offset)
+        key = id(shown)
+
+        def closed(_: Any) -> None:
+            with self._lock:
+                self._watched.pop(key, None)
+                self._views[block] -= 1
+                if self._views[block] == 0:
+                    del self._views[block]
+                    self.memory[block + self.slot] = 0
+
+        with self._lock:
+            self._views[block] = self._views.get(block, 0) + 1
+            self.memory[block + self.slot] = 1
+            self._watched[key] = weakref.ref(shown, closed)
+        view = memoryview(shown).cast("B")
+        return view if writable else view.toreadonly()
+
+    def find(self, buffer: Any) -> Reference | None:
+        """The reference of a writable buffer that is the start of a block in this arena, whole; else `None`."""
+        raw = buffer.raw()
+        if raw.readonly or raw.nbytes == 0:
+            return None
+        offset = ctypes.addressof(ctypes.c_char.from_buffer(raw)) - self._base
+        if not (0 <= offset < self._total) or (offset - PAGE) not in self._views:
+            return None
+        return Reference(offset, raw.nbytes, False)
+
+    def hold_for_home(self, reference: Reference) -> None:
+        """Marks a block as used by the rank, before it is told of it."""
+        self.memory[reference.offset - PAGE + HOME] = 1
+
+    def release_home(self, reference: Reference) -> None:
+        """Clears the rank's mark, for a block that the rank was told of and did not open."""
+        block = reference.offset - PAGE
+        with self._lock:
+            if block not in self._views:
+                self.memory[block + HOME] = 0
+
+    # --- the board ----------------------------------------------------------------------------------------------------
+
+    def row(self, slot: int) -> tuple[int, int]:
+        """The task that a worker runs, and since when; (0, 0) if it runs none."""
+        return ROW.unpack_from(self.memory, slot * ROW.size)
+
+    def write_row(self, slot: int, task: int, since: int) -> None:
+        """Says what a worker runs."""
+        ROW.pack_into(self.memory, slot * ROW.size, task, since)
+
+    def low_mark(self) -> int:
+        """The lowest number of a function that may be called again."""
+        return int.from_bytes(self.memory[LOW_MARK : LOW_MARK + 8], "little")
+
+    def write_low_mark(self, mark: int) -> None:
+        """Says that functions below `mark` will not be called again."""
+        self.memory[LOW_MARK : LOW_MARK + 8] = mark.to_bytes(8, "little")
+
+
+def new_file(layout: Layout) -> int:
+    """The file of a new arena, without a name and without pages."""
+    file = os.memfd_create("girih-arena", os.MFD_CLOEXEC)
+    os.ftruncate(file, layout.total_bytes)
+    return file
+
+
+def _size_class(size: int) -> int:
+    """At least `size`, in whole pages: four classes to a doubling, so that little is wasted and much fits again."""
+    pages = -(-size // PAGE)
+    step = max(1 << max(pages.bit_length() - 3, 0), 1)
+    return -(-pages // step) * step * PAGE
+
+
+_library: Any = None
+
+
+def _libc() -> Any:
+    global _library
+    if _library is None:
+        _library = ctypes.CDLL(None)
+    return _library

@@ -1,0 +1,376 @@
+"""`RankExecutor`: the public face, with the names and the habits of `concurrent.futures`.
+
+Invariant: an executor that was shut down accepts nothing, and nothing it accepted is left without an outcome.
+Never here: how tasks reach workers (`dispatch`), what a worker does (`worker`).
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from types import TracebackType
+from typing import Any, Literal, ParamSpec, TypeVar
+
+from girih.futures import cores, nested, wire
+from girih.futures.crew import Settings
+from girih.futures.dispatch import Counts, Dispatcher
+from girih.futures.mapping import Chunk
+from girih.futures.mapping import Mapping as Run
+from girih.futures.setup import Setup
+from girih.futures.task import PLAIN, Options, SharedFunction, Shelf, Task
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_open: weakref.WeakSet[RankExecutor] = weakref.WeakSet()
+_interpreter_ends = False
+
+
+class RankExecutor(Executor):
+    """An executor whose workers are clean child processes, one for each core of this rank.
+
+    Functions may be anything that cloudpickle takes: lambdas, closures, methods, what was typed at a prompt; the script
+    is never run again in a worker, so it needs no ``if __name__ == "__main__"``. Workers are started at the first
+    submission and kept until `shutdown`; a worker that is killed loses its own task alone and is replaced.
+
+    Parameters: `max_workers` processes (default: this rank's cores); `initializer(*initargs)` runs once in each worker,
+    also in replacements; `threads` is how many threads BLAS and OpenMP may use in a worker (default: the cores that it
+    owns); `timeout` and `retries` are defaults for all tasks (see `options`); `env`, `path`, `wdir`, `globals` give
+    workers variables, places to import from, a directory and names in `__main__`; `max_tasks_per_child` replaces a
+    worker after so many tasks. Other keywords of `ProcessPoolExecutor` and `mpi4py.futures.MPIPoolExecutor`
+    (`mp_context`, `main`, `backoff`, `use_pkl5`, `python_exe`, `python_args`, `mpi_info`) are accepted and have nothing
+    to change here.
+
+    In a task, `RankExecutor()` is the executor that runs the task: its workers do the new tasks too.
+
+    >>> from girih.futures import RankExecutor
+    >>> with RankExecutor(max_workers=2) as executor:
+    ...     future = executor.submit(pow, 2, 10)
+    ...     print(future.result(), list(executor.map(lambda n: n * n, range(5))))
+    1024 [0, 1, 4, 9, 16]
+    """
+
+    def __init__(
+        self,
+        max_workers: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: tuple[Any, ...] = (),
+        *,
+        threads: int | None = None,
+        timeout: float | None = None,
+        retries: int = 0,
+        max_tasks_per_child: int | None = None,
+        env: Mapping[str, str] | None = None,
+        path: Iterable[str] | None = None,
+        wdir: str | os.PathLike[str] | None = None,
+        globals: Mapping[str, Any] | None = None,
+        **accepted: Any,
+    ) -> None:
+        unknown = set(accepted) - _ACCEPTED
+        if unknown:
+            raise TypeError(f"RankExecutor has no argument {sorted(unknown)[0]!r}")
+        if max_workers is not None and max_workers <= 0:
+            raise ValueError(f"max_workers must be greater than 0, not {max_workers}")
+        if initializer is not None and not callable(initializer):
+            raise TypeError("initializer must be a callable")
+        if max_tasks_per_child is not None and max_tasks_per_child <= 0:
+            raise ValueError(f"max_tasks_per_child must be at least 1, not {max_tasks_per_child}")
+        self._options = Options(timeout, retries, 1)
+        self._lock = threading.Lock()
+        self._shut = False
+        self._dispatcher: Dispatcher | None = None
+        self._line = nested.line()
+        if self._line is not None:
+            self._max_workers = max_workers or 1
+            return
+        self._max_workers = max_workers or cores.core_count()
+        setup = Setup(initializer, tuple(initargs), max_tasks_per_child, list(path or ()), wdir, dict(globals or {}))
+        self._settings = Settings(self._max_workers, threads, dict(env or {}), setup, _where())
+        _open.add(self)
+        _end_with_interpreter()
+
+    # --- concurrent.futures -------------------------------------------------------------------------------------------
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Schedules `fn(*args, **kwargs)`; tasks start in the order of their submission.
+
+        Raises `RuntimeError` after `shutdown`, `BrokenExecutor` if workers cannot be started or initialized. What
+        pickling raises comes from the future.
+        """
+        return self._submit(fn, args, kwargs, self._options)
+
+    def map(
+        self,
+        fn: Callable[..., T],
+        /,
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int | Literal["auto"] = "auto",
+        buffersize: int | None = None,
+        unordered: bool = False,
+        progress: Any = None,
+    ) -> Iterator[T]:
+        """`map(fn, *iterables)` with calls in workers, all submitted now; results in the order of the arguments.
+
+        `chunksize` calls travel together; "auto" makes chunks of about 2 ms. With `buffersize`, arguments are taken
+        from the iterables only so many results ahead of the reader. `unordered` gives results as they are ready.
+        `progress` is told of each result: a `tqdm` bar, or anything with `update(count)`.
+
+        Raises, from the iterator, `TimeoutError` after `timeout` seconds, and what `fn` raised.
+        """
+        return self.starmap(
+            fn, zip(*iterables, strict=False), timeout, chunksize, buffersize, unordered, progress
+        )  # fmt: skip
+
+    def starmap(
+        self,
+        fn: Callable[..., T],
+        iterable: Iterable[tuple[Any, ...]],
+        timeout: float | None = None,
+        chunksize: int | Literal["auto"] = "auto",
+        buffersize: int | None = None,
+        unordered: bool = False,
+        progress: Any = None,
+    ) -> Iterator[T]:
+        """As `map`, over tuples of arguments.
+
+        >>> from girih.futures import RankExecutor
+        >>> with RankExecutor(max_workers=2) as executor:
+        ...     print(list(executor.starmap(pow, [(2, 3), (3, 2)])))
+        [8, 9]
+        """
+        if chunksize != "auto" and chunksize < 1:
+            raise ValueError("chunksize must be >= 1.")
+        if buffersize is not None and not isinstance(buffersize, int):
+            raise TypeError("buffersize must be an integer or None")
+        if buffersize is not None and buffersize < 1:
+            raise ValueError("buffersize must be None or > 0")
+        items = iterable if buffersize is not None else list(iterable)
+        size = None if chunksize == "auto" else chunksize
+        shared = SharedFunction(Chunk(fn))
+        shelf = self._shelf(items)
+        options = self._options
+
+        def submit(chunk: list[tuple[Any, ...]]) -> Future[Any]:
+            return self._submit(shared.function, (chunk,), {}, options, shared, shelf)
+
+        run = Run(submit, items, self._max_workers, size, buffersize, unordered)
+        results = run.results(timeout)
+        return results if progress is None else _told(results, progress)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Accepts no more tasks; workers leave when those that were accepted are done, or begun if `cancel_futures`."""
+        with self._lock:
+            self._shut = True
+            dispatcher = self._dispatcher
+        _open.discard(self)
+        if dispatcher is None:
+            return
+        dispatcher.close(cancel=cancel_futures)
+        if wait:
+            dispatcher.receiver.join()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> bool | None:
+        if kind is not None and issubclass(kind, (KeyboardInterrupt, SystemExit)):
+            # Nobody waits for results any more.
+            self.terminate_workers()
+        self.shutdown(wait=True)
+        return None
+
+    # --- beyond concurrent.futures ------------------------------------------------------------------------------------
+
+    def options(
+        self, *, timeout: float | None = None, retries: int | None = None, threads: int | None = None
+    ) -> Executor:
+        """This executor with other options for tasks that are submitted through the result.
+
+        `timeout`: seconds from a task's start, after which its worker is ended and its future raises `TimeoutError`;
+        `retries`: how often a task is started again when its worker is lost, instead of raising `WorkerLostError`;
+        `threads`: cores that a task reserves; its BLAS and OpenMP may use as many threads.
+
+        >>> import time
+        >>> from girih.futures import RankExecutor
+        >>> with RankExecutor(max_workers=1) as executor:
+        ...     slow = executor.options(timeout=0.1).submit(time.sleep, 60)
+        ...     print(type(slow.exception()).__name__)
+        TimeoutError
+        """
+        old = self._options
+        new = Options(
+            old.timeout if timeout is None else timeout,
+            old.retries if retries is None else retries,
+            old.threads if threads is None else threads,
+        )
+        if new.threads < 1:
+            raise ValueError(f"threads must be at least 1, not {new.threads}")
+        return Configured(self, new)
+
+    def cancel(self, future: Future[Any]) -> bool:
+        """Cancels a task even if it runs: its worker is ended and replaced. False if it is done already.
+
+        A future that ran raises `CancelledError` from then on.
+        """
+        if future.cancel():
+            return True
+        dispatcher = self._dispatcher
+        return dispatcher is not None and dispatcher.stop_running(future)
+
+    def terminate_workers(self) -> None:
+        """Ends all workers at once, with what they run, and shuts the executor down."""
+        with self._lock:
+            self._shut = True
+            dispatcher = self._dispatcher
+        if dispatcher is not None:
+            dispatcher.close(kill=True)
+
+    kill_workers = terminate_workers
+
+    def report(self) -> dict[str, Any]:
+        """What has been done so far: tasks, failures, lost workers, retries, busy seconds; and, once workers exist, who
+        they are, on which cores, with how many threads each, and the bytes that went through shared memory.
+
+        >>> from girih.futures import RankExecutor
+        >>> with RankExecutor(max_workers=2) as executor:
+        ...     _ = list(executor.map(abs, range(3), chunksize=1))
+        ...     report = executor.report()
+        >>> report["tasks"], report["failed"], report["workers"]
+        (3, 0, 2)
+        """
+        report: dict[str, Any] = {"workers": self._max_workers}
+        dispatcher = self._dispatcher
+        counts = Counts() if dispatcher is None else dispatcher.counts
+        report.update(tasks=counts.tasks, failed=counts.failed, lost=counts.lost, retries=counts.retries)
+        report["busy_seconds"] = counts.busy_ns / 1e9
+        if dispatcher is not None:
+            crew = dispatcher.crew
+            report["running"] = len(dispatcher.running())
+            report["processes"] = {member.process.pid: slot for slot, member in list(crew.members.items())}
+            report["cores"] = {slot: crew.seat(slot) for slot in list(crew.members)}
+            report["threads_per_worker"] = crew.threads()
+            report["stored_bytes"] = crew.arena.stored_bytes
+            report["arena_free_bytes"] = crew.arena.free_bytes()
+        return report
+
+    # --- within -------------------------------------------------------------------------------------------------------
+
+    def _submit(
+        self,
+        function: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        keywords: dict[str, Any],
+        options: Options,
+        shared: SharedFunction | None = None,
+        shelf: Shelf | None = None,
+    ) -> Future[Any]:
+        if self._line is not None:
+            if self._shut:
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            return self._line.submit(function, arguments, keywords, tuple(options))
+        with self._lock:
+            dispatcher = self._dispatcher
+            if self._shut or _interpreter_ends or (dispatcher is not None and dispatcher.closed):
+                raise RuntimeError(
+                    "cannot schedule new futures after "
+                    + ("interpreter shutdown" if _interpreter_ends and not self._shut else "shutdown")
+                )
+            if dispatcher is None:
+                dispatcher = self._dispatcher = Dispatcher(self._settings)
+                weakref.finalize(self, Dispatcher.close, dispatcher).atexit = False
+            if dispatcher.broken is not None:
+                raise type(dispatcher.broken)(*dispatcher.broken.args) from dispatcher.broken.__cause__
+            task = Task(function, arguments, keywords, options, shared, shelf)
+            dispatcher.accept(task)
+        dispatcher.feed()
+        return task.future
+
+    def _shelf(self, items: Any) -> Shelf | None:
+        """A shelf if some large argument appears in several tuples: it then goes into shared memory once."""
+        if self._line is not None or not isinstance(items, list) or len(items) < 2:
+            return None
+        seen: set[int] = set()
+        for item in items:
+            for value in item:
+                if getattr(value, "nbytes", 0) >= wire.BUFFER_BYTES:
+                    if id(value) in seen:
+                        return Shelf()
+                    seen.add(id(value))
+        return None
+
+
+# Keywords of other executors whose purpose is served here without them.
+_ACCEPTED = {"mp_context", "python_exe", "python_args", "mpi_info", "main", "backoff", "use_pkl5", "thread_name_prefix"}
+
+
+class Configured(Executor):
+    """An executor seen with other options; made by `RankExecutor.options`."""
+
+    def __init__(self, executor: RankExecutor, options: Options) -> None:
+        self._executor = executor
+        self._options = options
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """As `RankExecutor.submit`, with these options."""
+        return self._executor._submit(fn, args, kwargs, self._options)
+
+    def map(self, fn: Callable[..., T], /, *iterables: Iterable[Any], **keywords: Any) -> Iterator[T]:  # type: ignore[override]
+        """As `RankExecutor.map`, with these options for each chunk."""
+        return self._with_options(lambda: self._executor.map(fn, *iterables, **keywords))
+
+    def starmap(self, fn: Callable[..., T], iterable: Iterable[tuple[Any, ...]], **keywords: Any) -> Iterator[T]:
+        """As `RankExecutor.starmap`, with these options for each chunk."""
+        return self._with_options(lambda: self._executor.starmap(fn, iterable, **keywords))
+
+    def _with_options(self, call: Callable[[], Iterator[T]]) -> Iterator[T]:
+        executor = self._executor
+        kept, executor._options = executor._options, self._options
+        try:
+            return call()
+        finally:
+            executor._options = kept
+
+
+def _told(results: Iterator[T], progress: Any) -> Iterator[T]:
+    for value in results:
+        progress.update(1)
+        yield value
+
+
+def _where() -> str:
+    from girih.launched import rank_and_size
+
+    rank, size = rank_and_size()
+    host = socket.gethostname()
+    return host if size == 1 else f"rank {rank} on {host}"
+
+
+def _end_with_interpreter() -> None:
+    """Lets accepted tasks end before the interpreter does, as executors of the standard library do."""
+    global _registered
+    if not _registered:
+        _registered = True
+        # Before `atexit`: threads can no longer be started there.
+        threading._register_atexit(_finish_all)  # type: ignore[attr-defined]
+
+
+_registered = False
+_owner = os.getpid()
+
+
+def _finish_all() -> None:
+    global _interpreter_ends
+    _interpreter_ends = True
+    if os.getpid() != _owner:
+        return
+    for executor in list(_open):
+        executor.shutdown(wait=False)
+    for dispatcher in list(Dispatcher.alive):
+        dispatcher.close()
+        dispatcher.receiver.join()

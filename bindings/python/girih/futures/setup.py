@@ -1,0 +1,44 @@
+"""What a worker is given before its first task, and how it is put in place there.
+
+Never here: sockets, files, cores.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from girih.futures import wire
+
+
+class Setup(NamedTuple):
+    """The user's words about workers."""
+
+    initializer: Callable[..., object] | None
+    arguments: tuple[Any, ...]
+    tasks_max: int | None  # a worker leaves after so many
+    path: list[str]  # more places to import from
+    folder: str | os.PathLike[str] | None
+    names: dict[str, Any]  # for `__main__`
+
+    def pickled(self) -> bytes | None:
+        """As bytes for a worker; `None` if there is nothing to say. Raises what pickling raises."""
+        if self == Setup(None, (), self.tasks_max, [], None, {}):
+            return None
+        folder = None if self.folder is None else os.fspath(self.folder)
+        return wire.dumps((self.initializer, self.arguments, self.path, folder, self.names), [])
+
+
+def apply(pickled: bytes) -> None:
+    """Puts a worker in the place that the user described; raises what the initializer raises."""
+    import pickle
+
+    initializer, arguments, path, folder, names = pickle.loads(pickled)
+    sys.path[:0] = path
+    if folder is not None:
+        os.chdir(folder)
+    vars(sys.modules["__main__"]).update(names)
+    if initializer is not None:
+        initializer(*arguments)
