@@ -10,6 +10,7 @@ mod error;
 mod functions;
 mod handle;
 mod kmeans;
+mod mailbox;
 mod numpy;
 mod operand;
 mod world;
@@ -40,6 +41,9 @@ mod _native {
         mean, min, minimum, multiply, negative, not_equal, power, prod, reciprocal, remainder, right_shift, rint, sign,
         signbit, sin, sinh, sqrt, square, std, subtract, sum, tan, tanh, transpose, trunc, var, wait, r#where,
     };
+
+    #[pymodule_export]
+    use super::mailbox::PyMailbox;
 
     #[pymodule_export]
     use super::kmeans::{PyModel, PyObservations};

@@ -37,6 +37,7 @@ pub mod fingerprint;
 pub mod graph;
 pub mod ids;
 pub mod local;
+pub mod mailbox;
 pub mod memory;
 pub mod mpi;
 pub mod pool;

@@ -24,7 +24,7 @@ _Place: TypeAlias = int | slice | EllipsisType | None
 _Index: TypeAlias = _Place | tuple[_Place, ...]
 
 __all__ = [
-    "Array", "Model", "Observations", "abort", "absolute", "add", "all", "all_gather_bytes", "any", "arange",
+    "Array", "Mailbox", "Model", "Observations", "abort", "absolute", "add", "all", "all_gather_bytes", "any", "arange",
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asarray", "barrier", "begin_trace",
     "bitwise_and",
     "bitwise_or", "bitwise_xor", "broadcast_bytes", "cbrt", "ceil", "clip", "copysign", "cos", "cosh",
@@ -118,6 +118,20 @@ def all_gather_bytes(part: bytes, /) -> list[bytes]:
 
 def broadcast_bytes(root: int, whole: bytes | None, /) -> bytes:
     """The bytes of rank `root`, on every rank; the other ranks give None. Collective."""
+
+@final
+class Mailbox:
+    """Bytes to and from other ranks at any time; each of `peers` opens one to this rank too. One at a time."""
+
+    def __new__(cls, peers: Sequence[int], /) -> Mailbox: ...
+    def send(self, to: int, data: bytes, /) -> None:
+        """Sends a copy; returns at once."""
+
+    def receive(self, timeout: float | None = None, /) -> tuple[int, bytes] | None:
+        """The next message after its sender's rank; None if none comes within `timeout` seconds."""
+
+    def close(self) -> None:
+        """Says goodbye to the peers, who must do so too before the world ends."""
 
 @final
 class Array:

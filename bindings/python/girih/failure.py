@@ -85,6 +85,11 @@ def note_exit(status: object) -> None:
         _exit_status = status if isinstance(status, int) else 1
 
 
+def exit_status() -> int:
+    """The status with which this rank is about to leave, as far as it is known."""
+    return _exit_status
+
+
 def end_job(status: int) -> NoReturn:
     """Ends every rank of the job with this exit status, whether MPI has been started or not."""
     for stream in (sys.stdout, sys.stderr):

@@ -27,6 +27,9 @@ const SPINS: u32 = 100;
 const YIELDS: u32 = 100;
 /// A nap ends early when a post arrives. Shorter ones cost as much processor time as spinning.
 const NAP: Duration = Duration::from_micros(50);
+/// A wait of a tenth of a second may well become a long one, such as a mailbox's: it then costs next to nothing.
+const NAPS: u32 = 1000;
+const LONG_NAP: Duration = Duration::from_millis(1);
 /// How long a thread that waits anyway waits for a list of what is outstanding.
 const ANSWER: Duration = Duration::from_millis(500);
 /// So many outstanding operations are named.
@@ -258,7 +261,8 @@ impl Loop {
         }
         if empty_polls >= self.spins + YIELDS {
             self.trace.state(State::Napping);
-            return self.queue.recv_timeout(NAP).ok();
+            let nap = if empty_polls >= self.spins + YIELDS + NAPS { LONG_NAP } else { NAP };
+            return self.queue.recv_timeout(nap).ok();
         }
         if empty_polls == 1 {
             self.trace.state(State::Polling);

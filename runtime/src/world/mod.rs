@@ -12,6 +12,7 @@ use crate::control::{Control, Step, Turn, text_of};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphBuilder};
 use crate::ids::Rank;
+use crate::mailbox::Mailbox;
 use crate::memory::Memory;
 use crate::mpi::Launcher;
 use crate::pool::Pool;
@@ -319,6 +320,17 @@ impl World {
     /// Bytes and messages this rank gave to its transport since the start or the last reset, by operation.
     pub fn traffic(&self, reset: bool) -> BTreeMap<&'static str, Traffic> {
         self.0.control.comm().ok().flatten().map_or_else(BTreeMap::new, |comm| comm.traffic(reset))
+    }
+
+    /// A mailbox to some ranks, each of which opens one to this rank; one at a time on a rank.
+    ///
+    /// Cost: while it is open the comm thread polls, a thousand times a second when nothing comes.
+    ///
+    /// # Errors
+    /// Local: `Error::Launch` in a world of one rank; `Error::Memory`.
+    pub fn mailbox(&self, peers: Vec<Rank>) -> Result<Mailbox> {
+        let comm = self.0.control.comm()?.ok_or_else(|| Error::Launch("this rank has no peers".to_string()))?;
+        Mailbox::open(comm, Arc::clone(&self.0.memory), peers)
     }
 
     /// Ends the whole job with this status, as well as the transport can; may return.

@@ -17,9 +17,42 @@ How it works, from the outside in:
 - Arrays of 64 KiB and more travel out of the pickle, through shared memory that is kept for the next ones: an argument
   costs one copy, a result that is a new array another one, a result that lies there already none. The memory has no
   name, so nothing of it outlives the processes.
+- Under a launcher of several ranks every rank runs the script, as everywhere in girih. Making an executor is
+  collective; each rank submits the same tasks and gets the same outcomes. Rank 0 alone decides: it pickles, hands tasks
+  to the workers of all ranks as these have room, and tells every rank each outcome. The other ranks' futures are
+  filled with those, so the same program gives the same values with no launcher and on any number of ranks. A rank
+  that submits something else gets `DivergenceError`. What depends on time (`done()`, the order of `as_completed`,
+  `cancel`) may differ between ranks, as it does between runs.
+- Tasks may submit tasks: an executor that is made in a task is the one that runs it, and a worker whose task waits is
+  replaced for that time, so that waiting never blocks the others.
+
+`Pool` has the methods of `multiprocessing.Pool`; `register_joblib` makes "girih" a backend of joblib, and so
+scikit-learn's `n_jobs` run here.
 """
+
+import sys as _sys
 
 from girih.futures.errors import BrokenWorkersError, RemoteTraceback, WorkerLostError
 from girih.futures.executor import RankExecutor
+from girih.futures.pool import Pool
 
-__all__ = ["BrokenWorkersError", "RankExecutor", "RemoteTraceback", "WorkerLostError"]
+__all__ = ["BrokenWorkersError", "Pool", "RankExecutor", "RemoteTraceback", "WorkerLostError", "register_joblib"]
+
+
+def register_joblib() -> None:
+    """Makes "girih" a backend of joblib; done at import already if joblib was imported before.
+
+    >>> from joblib import Parallel, delayed, parallel_config
+    >>> from girih.futures import register_joblib
+    >>> register_joblib()
+    >>> with parallel_config(backend="girih", n_jobs=2):
+    ...     print(Parallel()(delayed(abs)(-n) for n in range(4)))
+    [0, 1, 2, 3]
+    """
+    from girih.futures.joblib_backend import register
+
+    register()
+
+
+if "joblib" in _sys.modules:
+    register_joblib()

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from girih.futures import cores, wire
 from girih.futures.arena import Arena, Layout, new_file

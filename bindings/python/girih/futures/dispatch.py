@@ -17,6 +17,7 @@ import threading
 import weakref
 from collections import deque
 from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
 from typing import Any
 
 from girih.futures import wire
@@ -34,15 +35,15 @@ FALSE_STARTS_MAX = 5
 WHEREABOUTS_SECONDS = 0.2
 
 
+@dataclass
 class Counts:
     """What one rank's workers have done."""
 
-    def __init__(self) -> None:
-        self.tasks = 0
-        self.failed = 0
-        self.lost = 0
-        self.retries = 0
-        self.busy_ns = 0
+    tasks: int = 0
+    failed: int = 0
+    lost: int = 0
+    retries: int = 0
+    busy_ns: int = 0
 
 
 class Dispatcher:
@@ -88,11 +89,11 @@ class Dispatcher:
 
     def feed(self) -> None:
         """Sends tasks as long as there is room in the window; returns at once if another thread does so."""
-        while self.pending and len(self._in_flight) < self._window and not self._full:
+        while self.pending and self._has_room():
             if not self._feeding.acquire(blocking=False):
                 return
             try:
-                while self.pending and len(self._in_flight) < self._window and not self._full:
+                while self.pending and self._has_room():
                     task = self.pending[0]
                     if task.options.threads > 1 and not self._reserve(task):
                         return
@@ -100,11 +101,18 @@ class Dispatcher:
             finally:
                 self._feeding.release()
 
+    def _has_room(self) -> bool:
+        return len(self._in_flight) < self._window and not self._full
+
+    def _busy(self) -> bool:
+        return bool(self._in_flight or self.pending)
+
     def _send(self, task: Task) -> None:
         try:
             if not task.begun:
                 if not task.future.set_running_or_notify_cancel():
                     self._settle(task)
+                    self._cancelled(task)
                     return
                 task.begun = True
             if self.broken is not None:
@@ -173,7 +181,7 @@ class Dispatcher:
 
     def _receive(self) -> None:
         receive, unpack = self.crew.results.recv, wire.RESULT_HEAD.unpack_from
-        while not (self.closed and not self._in_flight and not self.pending):
+        while not self.closed or self._busy():
             message = receive(wire.MESSAGE_BYTES)
             kind, slot, number, start, end = unpack(message)
             if kind <= wire.FAILURE and kind != wire.READY:
@@ -186,6 +194,9 @@ class Dispatcher:
             else:
                 self._hear(kind, slot, number, start, message)
             message = b""
+        self._ended()
+
+    def _ended(self) -> None:
         self.crew.dismiss()
         self.crew.close(kill=self._kill_at_end)
         if self._alarm is not None:
@@ -358,7 +369,7 @@ class Dispatcher:
             if not self.crew.send(wire.TASK_HEAD.pack(wire.FENCE, self._fences)):
                 # A queue that is full moves on without this question.
                 threading.Timer(WHEREABOUTS_SECONDS, self.crew.tell_receiver, (wire.WAKE, 0, self._fences)).start()
-        if self.broken is None and not (self.closed and not self._in_flight and not self.pending):
+        if self.broken is None and (not self.closed or self._busy()):
             self._balance()
 
     def _lose(self, task: Task, member: Member | None) -> None:
@@ -436,9 +447,13 @@ class Dispatcher:
                 task.future.set_running_or_notify_cancel()
                 if task.pinned:
                     task.drop_blocks(self.crew.arena)
+                self._cancelled(task)
             else:
                 self._settle(task)
                 self._fail(task, CancelledError())
+
+    def _cancelled(self, task: Task) -> None:
+        """For those who want to know of a task that was cancelled before it began."""
 
     def close(self, *, cancel: bool = False, kill: bool = False) -> None:
         """Accepts no more tasks; workers leave when all are done."""

@@ -1,35 +1,30 @@
 """`RankExecutor`: the public face, with the names and the habits of `concurrent.futures`.
 
 Invariant: an executor that was shut down accepts nothing, and nothing it accepted is left without an outcome.
-Never here: how tasks reach workers (`dispatch`), what a worker does (`worker`).
+Never here: where tasks go (`home`), how they reach workers (`dispatch`), what a worker does (`worker`).
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
-import pickle
 import socket
-import threading
-import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from girih.futures import cores, nested, wire
+from girih.futures import wire
 from girih.futures.crew import Settings
-from girih.futures.dispatch import Counts, Dispatcher
-from girih.futures.mapping import Chunk
+from girih.futures.home import Call, Within, find_home
+from girih.futures.mapping import Chunk, followed
 from girih.futures.mapping import Mapping as Run
 from girih.futures.setup import Setup
-from girih.futures.task import PLAIN, Options, SharedFunction, Shelf, Task
+from girih.futures.task import Options, SharedFunction, Shelf
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_open: weakref.WeakSet[RankExecutor] = weakref.WeakSet()
-_interpreter_ends = False
 
 
 class RankExecutor(Executor):
@@ -82,18 +77,14 @@ class RankExecutor(Executor):
         if max_tasks_per_child is not None and max_tasks_per_child <= 0:
             raise ValueError(f"max_tasks_per_child must be at least 1, not {max_tasks_per_child}")
         self._options = Options(timeout, retries, 1)
-        self._lock = threading.Lock()
-        self._shut = False
-        self._dispatcher: Dispatcher | None = None
-        self._line = nested.line()
-        if self._line is not None:
-            self._max_workers = max_workers or 1
-            return
-        self._max_workers = max_workers or cores.core_count()
+        self._maps = 0
         setup = Setup(initializer, tuple(initargs), max_tasks_per_child, list(path or ()), wdir, dict(globals or {}))
-        self._settings = Settings(self._max_workers, threads, dict(env or {}), setup, _where())
-        _open.add(self)
-        _end_with_interpreter()
+
+        def settings(workers: int) -> Settings:
+            return Settings(workers, threads, dict(env or {}), setup, _where())
+
+        self._home = find_home(max_workers, settings)
+        self._max_workers = self._home.workers
 
     # --- concurrent.futures -------------------------------------------------------------------------------------------
 
@@ -103,7 +94,7 @@ class RankExecutor(Executor):
         Raises `RuntimeError` after `shutdown`, `BrokenExecutor` if workers cannot be started or initialized. What
         pickling raises comes from the future.
         """
-        return self._submit(fn, args, kwargs, self._options)
+        return self._home.submit(Call(fn, args, kwargs, self._options, label=_label(fn)))
 
     def map(
         self,
@@ -154,27 +145,26 @@ class RankExecutor(Executor):
         items = iterable if buffersize is not None else list(iterable)
         size = None if chunksize == "auto" else chunksize
         shared = SharedFunction(Chunk(fn))
-        shelf = self._shelf(items)
-        options = self._options
+        shelf = None if isinstance(self._home, Within) else _shelf(items)
+        options, label = self._options, _label(fn)
+        self._maps += 1
+        places = zip(itertools.repeat(self._maps), itertools.count())
 
         def submit(chunk: list[tuple[Any, ...]]) -> Future[Any]:
-            return self._submit(shared.function, (chunk,), {}, options, shared, shelf)
+            return self._home.submit(
+                Call(shared.function, (chunk,), {}, options, shared, shelf, next(places), label)
+            )  # fmt: skip
 
-        run = Run(submit, items, self._max_workers, size, buffersize, unordered)
-        results = run.results(timeout)
+        if self._home.follows and size is None and isinstance(items, list):
+            # Rank 0 chooses the chunks as it goes; here only the number of values is known.
+            results = followed(submit, len(items), timeout)
+        else:
+            results = Run(submit, items, self._max_workers, size, buffersize, unordered).results(timeout)
         return results if progress is None else _told(results, progress)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Accepts no more tasks; workers leave when those that were accepted are done, or begun if `cancel_futures`."""
-        with self._lock:
-            self._shut = True
-            dispatcher = self._dispatcher
-        _open.discard(self)
-        if dispatcher is None:
-            return
-        dispatcher.close(cancel=cancel_futures)
-        if wait:
-            dispatcher.receiver.join()
+        self._home.close(wait=wait, cancel=cancel_futures)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
@@ -218,18 +208,19 @@ class RankExecutor(Executor):
 
         A future that ran raises `CancelledError` from then on.
         """
-        if future.cancel():
-            return True
-        dispatcher = self._dispatcher
-        return dispatcher is not None and dispatcher.stop_running(future)
+        return future.cancel() or self._home.stop(future)
+
+    def workers(self) -> int:
+        """How many tasks run at once, on all ranks together."""
+        return self._max_workers
+
+    def is_over(self) -> bool:
+        """True if nothing is accepted any more: after `shutdown`, or because workers cannot be started."""
+        return self._home.is_over()
 
     def terminate_workers(self) -> None:
         """Ends all workers at once, with what they run, and shuts the executor down."""
-        with self._lock:
-            self._shut = True
-            dispatcher = self._dispatcher
-        if dispatcher is not None:
-            dispatcher.close(kill=True)
+        self._home.close(wait=False, kill=True)
 
     kill_workers = terminate_workers
 
@@ -244,11 +235,13 @@ class RankExecutor(Executor):
         >>> report["tasks"], report["failed"], report["workers"]
         (3, 0, 2)
         """
+        counts = self._home.counts()
         report: dict[str, Any] = {"workers": self._max_workers}
-        dispatcher = self._dispatcher
-        counts = Counts() if dispatcher is None else dispatcher.counts
-        report.update(tasks=counts.tasks, failed=counts.failed, lost=counts.lost, retries=counts.retries)
-        report["busy_seconds"] = counts.busy_ns / 1e9
+        for name in ("tasks", "failed", "lost", "retries"):
+            report[name] = sum(getattr(one, name) for one in counts)
+        report["busy_seconds"] = sum(one.busy_ns for one in counts) / 1e9
+        report["tasks_by_rank"] = [one.tasks for one in counts]
+        dispatcher = self._home.dispatcher
         if dispatcher is not None:
             crew = dispatcher.crew
             report["running"] = len(dispatcher.running())
@@ -258,51 +251,6 @@ class RankExecutor(Executor):
             report["stored_bytes"] = crew.arena.stored_bytes
             report["arena_free_bytes"] = crew.arena.free_bytes()
         return report
-
-    # --- within -------------------------------------------------------------------------------------------------------
-
-    def _submit(
-        self,
-        function: Callable[..., Any],
-        arguments: tuple[Any, ...],
-        keywords: dict[str, Any],
-        options: Options,
-        shared: SharedFunction | None = None,
-        shelf: Shelf | None = None,
-    ) -> Future[Any]:
-        if self._line is not None:
-            if self._shut:
-                raise RuntimeError("cannot schedule new futures after shutdown")
-            return self._line.submit(function, arguments, keywords, tuple(options))
-        with self._lock:
-            dispatcher = self._dispatcher
-            if self._shut or _interpreter_ends or (dispatcher is not None and dispatcher.closed):
-                raise RuntimeError(
-                    "cannot schedule new futures after "
-                    + ("interpreter shutdown" if _interpreter_ends and not self._shut else "shutdown")
-                )
-            if dispatcher is None:
-                dispatcher = self._dispatcher = Dispatcher(self._settings)
-                weakref.finalize(self, Dispatcher.close, dispatcher).atexit = False
-            if dispatcher.broken is not None:
-                raise type(dispatcher.broken)(*dispatcher.broken.args) from dispatcher.broken.__cause__
-            task = Task(function, arguments, keywords, options, shared, shelf)
-            dispatcher.accept(task)
-        dispatcher.feed()
-        return task.future
-
-    def _shelf(self, items: Any) -> Shelf | None:
-        """A shelf if some large argument appears in several tuples: it then goes into shared memory once."""
-        if self._line is not None or not isinstance(items, list) or len(items) < 2:
-            return None
-        seen: set[int] = set()
-        for item in items:
-            for value in item:
-                if getattr(value, "nbytes", 0) >= wire.BUFFER_BYTES:
-                    if id(value) in seen:
-                        return Shelf()
-                    seen.add(id(value))
-        return None
 
 
 # Keywords of other executors whose purpose is served here without them.
@@ -318,9 +266,11 @@ class Configured(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """As `RankExecutor.submit`, with these options."""
-        return self._executor._submit(fn, args, kwargs, self._options)
+        return self._executor._home.submit(Call(fn, args, kwargs, self._options, label=_label(fn)))
 
-    def map(self, fn: Callable[..., T], /, *iterables: Iterable[Any], **keywords: Any) -> Iterator[T]:  # type: ignore[override]
+    def map(  # type: ignore[override]
+        self, fn: Callable[..., T], /, *iterables: Iterable[Any], **keywords: Any
+    ) -> Iterator[T]:
         """As `RankExecutor.map`, with these options for each chunk."""
         return self._with_options(lambda: self._executor.map(fn, *iterables, **keywords))
 
@@ -351,26 +301,22 @@ def _where() -> str:
     return host if size == 1 else f"rank {rank} on {host}"
 
 
-def _end_with_interpreter() -> None:
-    """Lets accepted tasks end before the interpreter does, as executors of the standard library do."""
-    global _registered
-    if not _registered:
-        _registered = True
-        # Before `atexit`: threads can no longer be started there.
-        threading._register_atexit(_finish_all)  # type: ignore[attr-defined]
+def _label(function: Callable[..., Any]) -> str:
+    """A name that is the same on all ranks."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__qualname__", type(function).__qualname__)
 
 
-_registered = False
-_owner = os.getpid()
-
-
-def _finish_all() -> None:
-    global _interpreter_ends
-    _interpreter_ends = True
-    if os.getpid() != _owner:
-        return
-    for executor in list(_open):
-        executor.shutdown(wait=False)
-    for dispatcher in list(Dispatcher.alive):
-        dispatcher.close()
-        dispatcher.receiver.join()
+def _shelf(items: Any) -> Shelf | None:
+    """A shelf if some large argument appears in several tuples: it then goes into shared memory once."""
+    if not isinstance(items, list) or len(items) < 2:
+        return None
+    seen: set[int] = set()
+    for item in items:
+        for value in item:
+            if getattr(value, "nbytes", 0) >= wire.BUFFER_BYTES:
+                if id(value) in seen:
+                    return Shelf()
+                seen.add(id(value))
+    return None

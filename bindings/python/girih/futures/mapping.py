@@ -162,6 +162,20 @@ class Mapping:
             future.cancel()
 
 
+def followed(submit: Callable[[list[Any]], Future[Any]], count: int, timeout: float | None) -> Iterator[Any]:
+    """So many values of chunks that another rank submits, in their order."""
+    end = None if timeout is None else time.monotonic() + timeout
+
+    def values() -> Iterator[Any]:
+        left = count
+        while left > 0:
+            for value in _values(submit([]), end):
+                left -= 1
+                yield value
+
+    return values()
+
+
 def _values(future: Future[Any], end: float | None) -> Iterator[Any]:
     """The values of a chunk, each let go as it is given out."""
     try:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from girih.futures import wire
 from girih.futures.arena import Arena
+from girih.futures.loose import Loose, loosen
 from girih.futures.wire import Parcel, Reference
 
 
@@ -45,6 +46,7 @@ class SharedFunction:
         self.function = function
         self.number = next(_numbers)
         self._parcel: Parcel | None = None
+        self._loose: Loose | None = None
         self._arena: Arena | None = None
         with SharedFunction._lock:
             SharedFunction.live.add(self.number)
@@ -55,6 +57,12 @@ class SharedFunction:
             self._parcel = wire.wrap(self.function, lambda data: arena.store(data, shared=True))
             self._arena = arena
         return self._parcel
+
+    def loose(self) -> Loose:
+        """The pickled function as bytes for other ranks."""
+        if self._loose is None:
+            self._loose = loosen(self.function)
+        return self._loose
 
     def __del__(self) -> None:
         with SharedFunction._lock:
@@ -109,6 +117,7 @@ class Task:
     __slots__ = (
         "number", "future", "function", "arguments", "keywords", "options", "shared", "shelf",
         "begun", "tries", "message", "given", "pinned", "foreign", "sink", "parent", "seat", "fence",
+        "key", "label", "remote",
     )  # fmt: skip
 
     def __init__(
@@ -138,12 +147,16 @@ class Task:
         self.parent = 0  # the task that submitted it
         self.seat: list[int] | None = None  # cores reserved beyond the worker's own
         self.fence = 0  # the last question after its whereabouts
+        self.key: tuple[int, int] | None = None  # which submission of the script it is, if other ranks want to know
+        self.label = ""  # its function's name, for them
+        self.remote: Any = None  # the shared function that another rank sent it with
 
     def encode(self, arena: Arena) -> bytes:
         """The message of this task. Raises what pickling raises."""
         if self.message is None:
             if self.given is not None:
-                self.message = self._message(None, self.given)
+                function = None if self.remote is None else self.remote.parcel(arena)
+                self.message = self._message(function, self.given)
             elif self.shared is None and self.options.threads == 1:
                 buffers: list[pickle.PickleBuffer] = []
                 data = wire.dumps((self.function, self.arguments, self.keywords), buffers)
@@ -169,7 +182,8 @@ class Task:
         return self._message(function, parcel)
 
     def _message(self, function: Parcel | None, parcel: Parcel) -> bytes:
-        number = 0 if self.shared is None else self.shared.number
+        shared = self.shared or self.remote
+        number = 0 if shared is None else shared.number
         threads = (self.seat or [], self.options.threads) if self.options.threads > 1 else None
         return wire.pack(wire.TASK_PARTS, self.number, (number, wire.flat(function), wire.flat(parcel), threads))
 

@@ -1,0 +1,266 @@
+"""Where an executor's tasks go: to this rank's workers, to those of all ranks, or to the rank of the worker we are in.
+
+A home is made with its executor, which asks it for a future for each submission.
+Invariant: under a launcher of several ranks making an executor is collective, and the homes of all ranks number the
+submissions alike.
+Never here: the public face.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, NamedTuple
+
+from girih.futures import cores, nested
+from girih.futures.crew import Settings
+from girih.futures.dispatch import Counts, Dispatcher
+from girih.futures.follower import Follower
+from girih.futures.leader import LeadingDispatcher
+from girih.futures.post import LEADER, Post, post
+from girih.futures.post import close as close_post
+from girih.futures.task import Options, SharedFunction, Shelf, Task
+from girih.launched import rank_and_size
+
+
+class Call(NamedTuple):
+    """A submission."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    keywords: dict[str, Any]
+    options: Options
+    shared: SharedFunction | None = None
+    shelf: Shelf | None = None
+    key: tuple[int, int] = (0, 0)  # which `map` of this executor, 0 for none, and which of its chunks
+    label: str = ""
+
+
+class OneRank:
+    """This rank's own workers, started at the first submission."""
+
+    follows = False
+
+    def __init__(self, settings: Settings) -> None:
+        self.workers = settings.workers
+        self.dispatcher: Dispatcher | None = None
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._shut = False
+        _end_with_interpreter()
+
+    def submit(self, call: Call) -> Future[Any]:
+        """Accepts a task. Raises `RuntimeError` after the end, `BrokenExecutor` if it is broken."""
+        with self._lock:
+            dispatcher = self.dispatcher
+            if _interpreter_ends and not self._shut:
+                raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+            if self._shut or (dispatcher is not None and dispatcher.closed):
+                raise RuntimeError("cannot schedule new futures after shutdown")
+            if dispatcher is None:
+                dispatcher = self._start()
+            if dispatcher.broken is not None:
+                raise type(dispatcher.broken)(*dispatcher.broken.args) from dispatcher.broken.__cause__
+            task = Task(call.function, call.arguments, call.keywords, call.options, call.shared, call.shelf)
+            self._label(task, call)
+            dispatcher.accept(task)
+        dispatcher.feed()
+        return task.future
+
+    def _start(self) -> Dispatcher:
+        dispatcher = self.dispatcher = Dispatcher(self._settings)
+        weakref.finalize(self, Dispatcher.close, dispatcher).atexit = False
+        return dispatcher
+
+    def _label(self, task: Task, call: Call) -> None:
+        """Other ranks do not want to know."""
+
+    def close(self, *, wait: bool, cancel: bool = False, kill: bool = False) -> None:
+        """Accepts nothing more."""
+        with self._lock:
+            self._shut = True
+            dispatcher = self.dispatcher
+        if dispatcher is not None:
+            dispatcher.close(cancel=cancel, kill=kill)
+            if wait:
+                dispatcher.receiver.join()
+
+    def is_over(self) -> bool:
+        """True if nothing is accepted any more."""
+        return self._shut or (self.dispatcher is not None and self.dispatcher.broken is not None)
+
+    def stop(self, future: Future[Any]) -> bool:
+        """Ends a task that runs."""
+        return self.dispatcher is not None and self.dispatcher.stop_running(future)
+
+    def counts(self) -> list[Counts]:
+        """What each rank has done, as far as this one knows."""
+        return [Counts() if self.dispatcher is None else self.dispatcher.counts]
+
+
+class Leading(OneRank):
+    """Rank 0 among several."""
+
+    def __init__(self, settings: Settings, office: Post, workers: list[int]) -> None:
+        super().__init__(settings)
+        self.workers = sum(workers)
+        self._submissions = 0
+        self.leading = LeadingDispatcher(settings, office, workers)
+        self.dispatcher = self.leading
+        weakref.finalize(self, Dispatcher.close, self.leading).atexit = False
+
+    def _label(self, task: Task, call: Call) -> None:
+        if call.key == (0, 0):
+            self._submissions += 1
+            task.key = (0, self._submissions)
+        else:
+            task.key = call.key
+        task.label = call.label
+
+    def counts(self) -> list[Counts]:
+        """What each rank has done, as far as this one knows."""
+        return [self.leading.counts, *(one.counts for one in self.leading.away)]
+
+
+class Following:
+    """Any other rank: futures that rank 0's outcomes fill, and workers for rank 0's tasks."""
+
+    follows = True
+
+    def __init__(self, settings: Settings | None, office: Post, workers: list[int]) -> None:
+        self.workers = sum(workers)
+        self._follower = Follower(settings, office)
+        self.dispatcher = self._follower.dispatcher
+        self._submissions = 0
+        self._shut = False
+        _followers.append(self._follower)
+        _end_with_interpreter()
+
+    def submit(self, call: Call) -> Future[Any]:
+        """The future of what rank 0 submits at the same place of the script."""
+        if self._shut:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        key = call.key
+        if key == (0, 0):
+            self._submissions += 1
+            key = (0, self._submissions)
+        return self._follower.expect(key, call.label)
+
+    def close(self, *, wait: bool, cancel: bool = False, kill: bool = False) -> None:
+        """Accepts nothing more; rank 0 decides about the rest."""
+        self._shut = True
+        if wait and not kill:
+            self._follower.wait()
+
+    def is_over(self) -> bool:
+        """True if nothing is accepted any more."""
+        return self._shut
+
+    def stop(self, future: Future[Any]) -> bool:
+        """Rank 0 ends the task; here it is only asked."""
+        return not future.done()
+
+    def counts(self) -> list[Counts]:
+        """What this rank's workers have done."""
+        return [Counts() if self.dispatcher is None else self.dispatcher.counts]
+
+
+class Within:
+    """A worker: its tasks go to the rank that it works for."""
+
+    follows = False
+    dispatcher = None
+
+    def __init__(self, line: nested.Line, workers: int) -> None:
+        self.workers = workers
+        self._line = line
+        self._shut = False
+        self._futures: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
+
+    def submit(self, call: Call) -> Future[Any]:
+        """Hands a task to the rank."""
+        if self._shut:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        future = self._line.submit(call.function, call.arguments, call.keywords, tuple(call.options))
+        self._futures.add(future)
+        return future
+
+    def close(self, *, wait: bool, cancel: bool = False, kill: bool = False) -> None:
+        """Accepts nothing more."""
+        self._shut = True
+        for future in list(self._futures) if wait else []:
+            future.exception()
+
+    def is_over(self) -> bool:
+        """True if nothing is accepted any more."""
+        return self._shut
+
+    def stop(self, future: Future[Any]) -> bool:
+        """A task of a task cannot be ended from there."""
+        return False
+
+    def counts(self) -> list[Counts]:
+        """Nothing is counted here."""
+        return [Counts()]
+
+
+Home = OneRank | Following | Within
+
+
+def find_home(max_workers: int | None, make: Callable[[int], Settings]) -> Home:
+    """The home of a new executor, whose settings `make` gives for a number of workers on this rank.
+
+    Collective under a launcher of several ranks, outside of workers.
+    """
+    line = nested.line()
+    if line is not None:
+        return Within(line, max_workers or 1)
+    if rank_and_size()[1] == 1:
+        return OneRank(make(max_workers or cores.core_count()))
+    from girih import _native
+
+    size, rank = _native.size(), _native.rank()
+    words = [tuple(map(int, part.split())) for part in _native.all_gather_bytes(b"%d" % cores.core_count())]
+    shares = [max_workers // size + (other < max_workers % size) for other in range(size)] if max_workers else []
+    workers = shares or [word[0] for word in words]
+    office = post()
+    if rank == LEADER:
+        return Leading(make(workers[rank]), office, workers)
+    return Following(make(workers[rank]) if workers[rank] else None, office, workers)
+
+
+# --- the end of the program -------------------------------------------------------------------------------------------
+
+_followers: list[Follower] = []
+_interpreter_ends = False
+_registered = False
+_owner = os.getpid()
+
+
+def _end_with_interpreter() -> None:
+    """Lets accepted tasks end before the interpreter does, as executors of the standard library do."""
+    global _registered
+    if not _registered:
+        _registered = True
+        # Before `atexit`: threads can no longer be started there.
+        threading._register_atexit(_finish_all)  # type: ignore[attr-defined]
+
+
+def _finish_all() -> None:
+    global _interpreter_ends
+    _interpreter_ends = True
+    if os.getpid() != _owner:
+        return
+    from girih import failure
+
+    if failure.exit_status():
+        return  # the whole job is about to be ended
+    for follower in _followers:
+        follower.ended.wait()
+    for dispatcher in list(Dispatcher.alive):
+        dispatcher.close()
+        dispatcher.receiver.join()
+    close_post()

@@ -1,0 +1,109 @@
+"""Messages between the executors of different ranks: one mailbox a process, one thread that reads it.
+
+Rank 0 has a mailbox to all other ranks, they have one to rank 0. Executors are numbered alike on all ranks, because all
+ranks make the same ones in the same order.
+Invariant: a message for an executor that this rank has not made yet waits for it.
+Never here: what messages mean.
+"""
+
+from __future__ import annotations
+
+import marshal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+LEADER = 0
+# Hears the sender's rank, a kind and the content.
+Listener = Callable[[int, int, Any], None]
+
+
+class Post:
+    """This process's mailbox, shared by its executors."""
+
+    def __init__(self) -> None:
+        from girih import _native
+
+        self.rank: int = _native.rank()
+        self.size: int = _native.size()
+        peers = [rank for rank in range(self.size) if rank != LEADER] if self.rank == LEADER else [LEADER]
+        self._mailbox = _native.Mailbox(peers)
+        self._peers = peers
+        self._lock = threading.Lock()
+        self._listeners: dict[int, Listener] = {}
+        self._early: dict[int, list[tuple[int, int, Any]]] = {}
+        self._made = 0
+        self._closed = False
+        self._reader = threading.Thread(target=self._read, name="girih-post", daemon=True)
+        self._reader.start()
+
+    def join(self, listener: Listener) -> int:
+        """Adds an executor; its number."""
+        with self._lock:
+            number = self._made
+            self._made += 1
+        while True:
+            with self._lock:
+                early = self._early.pop(number, None)
+                if early is None:
+                    self._listeners[number] = listener
+                    return number
+            for message in early:
+                listener(*message)
+
+    def leave(self, number: int) -> None:
+        """Takes an executor away, which hears nothing more."""
+        with self._lock:
+            self._listeners.pop(number, None)
+
+    def send(self, to: int, executor: int, kind: int, content: Any) -> None:
+        """Sends what `marshal` knows; nothing after the end."""
+        if not self._closed:
+            self._mailbox.send(to, marshal.dumps((executor, kind, content)))
+
+    def send_to_all(self, executor: int, kind: int, content: Any) -> None:
+        """Sends the same to all peers."""
+        if self._closed:
+            return
+        data = marshal.dumps((executor, kind, content))
+        for peer in self._peers:
+            self._mailbox.send(peer, data)
+
+    def close(self) -> None:
+        """Says goodbye; the last thing before the world ends."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._mailbox.close()
+
+    def _read(self) -> None:
+        while (message := self._mailbox.receive()) is not None:
+            sender, data = message
+            executor, kind, content = marshal.loads(data)
+            with self._lock:
+                listener = self._listeners.get(executor)
+                if listener is None:
+                    if executor >= self._made:
+                        self._early.setdefault(executor, []).append((sender, kind, content))
+                    continue
+            listener(sender, kind, content)
+
+
+_post: Post | None = None
+_making = threading.Lock()
+
+
+def post() -> Post:
+    """This process's mailbox, opened at its first use. The first use is collective."""
+    global _post
+    with _making:
+        if _post is None:
+            _post = Post()
+        return _post
+
+
+def close() -> None:
+    """Closes the mailbox if there is one."""
+    if _post is not None:
+        _post.close()

@@ -1,0 +1,148 @@
+"""Executors of several ranks: the same script gives the same values with no launcher and on any number of ranks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import both_families
+
+PROGRAM = """
+import os, time
+import girih as gr
+from girih.futures import RankExecutor
+
+def die():
+    os.kill(os.getpid(), 9)
+
+def pause(n):
+    time.sleep(0.001)
+    return n
+
+with RankExecutor(max_workers=3) as executor:
+    shared = np.arange(float(1 << 16))
+    futures = [executor.submit(pause, n) for n in range(60)]
+    lost = executor.submit(die)
+    give(
+        single=executor.submit(pow, 2, 10).result(),
+        many=[future.result() for future in futures],
+        mapped=list(executor.map(lambda n: n * n, range(300))),
+        chunked=list(executor.map(pow, range(20), [2] * 20, chunksize=3)),
+        buffered=list(executor.map(abs, iter(range(-20, 0)), buffersize=4)),
+        unordered=sorted(executor.map(abs, range(-20, 0), unordered=True)),
+        large=executor.submit(np.multiply, shared, 2).result(),
+        closed_over=list(executor.map(lambda n: shared[n] + n, range(50), chunksize=1)),
+        error=repr(executor.submit(lambda: {}["absent"]).exception()),
+        lost=type(lost.exception()).__name__,
+        timeout=type(executor.options(timeout=0.2).submit(time.sleep, 60).exception()).__name__,
+        unpicklable=type(executor.submit(abs, (n for n in ())).exception()).__name__,
+        workers=executor.report()["workers"],
+    )
+with RankExecutor() as executor:
+    assert list(executor.map(pause, range(40), chunksize=1)) == list(range(40))
+    assert sum(executor.report()["tasks_by_rank"]) >= 40 or gr.rank() > 0
+assert gr.arange(100000).sum().item() == 4999950000
+"""
+
+
+
+def check_same(one, other):
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert np.array_equal(value, other[name]), name
+
+
+@both_families
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_the_same_values_on_all_ranks_and_on_one(on_ranks, family, ranks):
+    alone = on_ranks(PROGRAM, 1).succeeded().given(1)[0]
+    assert (alone["single"], alone["lost"], alone["timeout"]) == (1024, "WorkerLostError", "TimeoutError")
+    assert alone["many"].tolist() == list(range(60))
+    assert alone["mapped"].tolist() == [n * n for n in range(300)]
+    for given in on_ranks(PROGRAM, ranks, family, timeout=120).succeeded().given(ranks):
+        check_same(alone, given)
+
+
+def test_all_ranks_run_tasks(on_ranks):
+    code = """
+    import time
+    import girih as gr
+    from girih.futures import RankExecutor
+    with RankExecutor(max_workers=3) as executor:
+        list(executor.map(time.sleep, [0.02] * 60, chunksize=1))
+    if gr.rank() == 0:
+        print(*executor.report()["tasks_by_rank"])
+    """
+    counts = [int(word) for word in on_ranks(code, 3).succeeded().output.split()]
+    assert sum(counts) == 60 and min(counts) >= 10
+
+
+def test_a_rank_that_submits_something_else_is_told(on_ranks):
+    code = """
+    import girih as gr
+    from girih.futures import RankExecutor
+    executor = RankExecutor(max_workers=2)
+    future = executor.submit(abs if gr.rank() == 0 else str, -3)
+    give(outcome=repr(future.exception()) if gr.rank() else future.result())
+    """
+    first, second = on_ranks(code, 2).succeeded().given(2)
+    assert first["outcome"] == 3
+    assert "submitted str where rank 0 submitted abs" in str(second["outcome"])
+
+
+def test_the_program_may_leave_without_a_word(on_ranks):
+    code = """
+    import time
+    from girih.futures import RankExecutor
+    executor = RankExecutor(max_workers=4)
+    executor.submit(lambda: (time.sleep(0.3), print("done", flush=True)))
+    """
+    assert on_ranks(code, 2).succeeded().output.split() == ["done"]
+
+
+def test_arrays_and_tasks_in_one_program(on_ranks):
+    code = """
+    import girih as gr
+    from girih.futures import RankExecutor
+    totals = []
+    with RankExecutor(max_workers=2) as executor:
+        for n in range(5):
+            future = executor.submit(pow, n, 2)
+            totals.append(gr.full((100000,), float(n)).sum().item() + future.result())
+    give(totals=totals)
+    """
+    for given in on_ranks(code, 2).succeeded().given(2):
+        assert given["totals"].tolist() == [100000.0 * n + n * n for n in range(5)]
+
+
+def test_an_error_of_one_rank_ends_the_job(on_ranks):
+    code = """
+    import time
+    import girih as gr
+    from girih.futures import RankExecutor
+    executor = RankExecutor(max_workers=2)
+    executor.submit(abs, 1).result()
+    if gr.rank() == 1:
+        raise ValueError("only here")
+    executor.submit(time.sleep, 600).result()
+    """
+    run = on_ranks(code, 2, timeout=40)
+    assert run.status != 0 and "only here" in run.errors
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_joblib_on_ranks(on_ranks, ranks):
+    pytest.importorskip("joblib")
+    code = """
+    from joblib import Parallel, delayed, parallel_config
+    import girih.futures
+    with parallel_config(backend="girih", n_jobs=-1):
+        give(
+            squares=Parallel()(delayed(pow)(n, 2) for n in range(100)),
+            generated=list(Parallel(return_as="generator")(delayed(pow)(n, 3) for n in range(30))),
+            large=sum(Parallel()(delayed(np.sum)(np.full(1 << 18, n)) for n in range(4))),
+        )
+    """
+    for given in on_ranks(code, ranks, timeout=120).succeeded().given(ranks):
+        assert given["squares"].tolist() == [n * n for n in range(100)]
+        assert given["generated"].tolist() == [n**3 for n in range(30)]
+        assert given["large"] == 6 * (1 << 18)
