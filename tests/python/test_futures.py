@@ -99,6 +99,25 @@ def test_a_name_that_changes_between_submissions(executor):
     assert (first, executor.submit(function, 5).result()) == (10, 15)
 
 
+def test_what_a_function_uses_is_sent_as_it_is_now(on_ranks):
+    code = """
+    from girih.futures import RankExecutor
+    scale, items = 2, [1]
+    def inner(n): return n * scale
+    def outer(n): return inner(n) + len(items)
+    def default(n, step=[]): return n + len(step)
+    with RankExecutor(max_workers=1) as executor:
+        send = lambda: print(*(executor.submit(one, 10).result() for one in (outer, inner, default)))
+        send(); send()
+        scale = 3; items.append(2); default.__defaults__[0].append(0)
+        send()
+        def inner(n): return -n
+        send()
+    """
+    lines = on_ranks(code, 1).succeeded().output.split("\n")
+    assert lines == ["21 20 10", "21 20 10", "32 30 11", "-8 -10 11", ""]
+
+
 def test_an_exception_brings_its_traceback(executor):
     error = executor.submit(lambda: {}["key of nothing"]).exception()
     assert isinstance(error, KeyError)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import numpy as np
 import pytest
-from conftest import both_families
+from conftest import both_families, has, launch_line, run_command
 
 PROGRAM = """
 import os, time
@@ -146,3 +149,34 @@ def test_joblib_on_ranks(on_ranks, ranks):
         assert given["squares"].tolist() == [n * n for n in range(100)]
         assert given["generated"].tolist() == [n**3 for n in range(30)]
         assert given["large"] == 6 * (1 << 18)
+
+
+SCRIPT = """
+import sys
+from concurrent.futures import as_completed
+from girih.futures import RankExecutor
+with RankExecutor(initializer=lambda: None) as executor:
+    futures = [executor.submit(pow, n, 2) for n in range(50)]
+    print(sum(future.result() for future in as_completed(futures)), executor.report()["workers"], sys.argv[1:])
+"""
+
+
+@both_families
+def test_a_script_on_rank_zero_alone(tmp_path, family):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    module = [sys.executable, "-m", "girih.futures", str(script), "--option"]
+    cores = len(os.sched_getaffinity(0))
+    alone = run_command(module, tmp_path).succeeded().output.split("\n")
+    assert alone == [f"40425 {cores} ['--option']", ""]
+    two = run_command([*launch_line(family, 2), *module], tmp_path).succeeded().output.split("\n")
+    assert len(two) == 2 and two[0].startswith("40425 ") and two[0].endswith("['--option']")
+
+
+@pytest.mark.skipif(not has("openmpi"), reason="no openmpi here")
+def test_arrays_of_a_script_on_rank_zero_alone_are_an_error(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import girih as gr\nprint(gr.arange(100000).sum().item())")
+    module = [sys.executable, "-m", "girih.futures", str(script)]
+    run = run_command([*launch_line("openmpi", 2), *module], tmp_path, timeout=40)
+    assert run.status != 0 and "DivergenceError" in run.errors

@@ -76,6 +76,17 @@ class Settings(NamedTuple):
     setup: Setup
     where: str  # what tracebacks call this rank
 
+    def portable(self) -> tuple[int, int | None, dict[str, str], bytes | None, int | None]:
+        """For another rank, which opens it by `opened`. Raises what pickling raises."""
+        setup = self.setup
+        return self.workers, self.threads, self.environment, setup.pickled(), setup.tasks_max
+
+    @staticmethod
+    def opened(portable: tuple[int, int | None, dict[str, str], bytes | None, int | None], where: str) -> Settings:
+        """The settings that another rank made portable."""
+        workers, threads, environment, pickled, tasks_max = portable
+        return Settings(workers, threads, environment, Setup.given(pickled, tasks_max), where)
+
 
 class Member:
     """One worker process."""

@@ -24,6 +24,7 @@ from girih.futures import wire
 from girih.futures.alarm import Alarm
 from girih.futures.crew import Crew, Member, Settings
 from girih.futures.errors import BrokenWorkersError, RemoteTraceback, WorkerLostError
+from girih.futures.recall import FIRST
 from girih.futures.task import Options, SharedFunction, Task
 
 # Tasks in the kernel's queue beyond one for each worker, by the mean duration of tasks.
@@ -235,8 +236,9 @@ class Dispatcher:
             self._balance()
         self._set_window()
         if task.shared is not None:
+            if task.shared.number < FIRST:
+                self.crew.arena.write_low_mark(SharedFunction.low_mark())
             task.shared = None
-            self.crew.arena.write_low_mark(SharedFunction.low_mark())
         self.feed()
 
     def _deliver(self, task: Task, kind: int, content: Any) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from types import TracebackType
@@ -17,7 +16,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 
 from girih.futures import wire
 from girih.futures.crew import Settings
-from girih.futures.home import Call, Within, find_home
+from girih.futures.home import Call, Within, find_home, where
 from girih.futures.mapping import Chunk, followed
 from girih.futures.mapping import Mapping as Run
 from girih.futures.setup import Setup
@@ -81,7 +80,7 @@ class RankExecutor(Executor):
         setup = Setup(initializer, tuple(initargs), max_tasks_per_child, list(path or ()), wdir, dict(globals or {}))
 
         def settings(workers: int) -> Settings:
-            return Settings(workers, threads, dict(env or {}), setup, _where())
+            return Settings(workers, threads, dict(env or {}), setup, where())
 
         self._home = find_home(max_workers, settings)
         self._max_workers = self._home.workers
@@ -291,14 +290,6 @@ def _told(results: Iterator[T], progress: Any) -> Iterator[T]:
     for value in results:
         progress.update(1)
         yield value
-
-
-def _where() -> str:
-    from girih.launched import rank_and_size
-
-    rank, size = rank_and_size()
-    host = socket.gethostname()
-    return host if size == 1 else f"rank {rank} on {host}"
 
 
 def _label(function: Callable[..., Any]) -> str:

@@ -20,6 +20,7 @@ from girih.futures.dispatch import Dispatcher
 from girih.futures.errors import RemoteTraceback
 from girih.futures.loose import Loose, open_loose, put_in, take_out
 from girih.futures.post import LEADER, Post
+from girih.futures.recall import FIRST
 from girih.futures.task import Options, Task
 from girih.futures.wire import Parcel
 
@@ -107,12 +108,16 @@ class Follower:
         for old in [known for known in self._functions if known < mark]:
             for reference in self._functions.pop(old).parcel(None).references():
                 arena.unpin(reference)
+        remote = self._functions.get(function)
         if body is not None:
-            self._functions[function] = RemoteFunction(function, put_in(arena, body, shared=True))
+            remote = RemoteFunction(function, put_in(arena, body, shared=True))
+            # Those that outlive a `map` come with each task.
+            if function < FIRST:
+                self._functions[function] = remote
         task = Task(None, (), {}, Options(*options))
         task.given = put_in(arena, given, shared=False)
         task.pinned = task.given.references()
-        task.remote = self._functions.get(function)
+        task.remote = remote
         task.sink = lambda kind, content: self._done(number, kind, content)
         self._tasks[number] = task
         dispatcher.accept(task)

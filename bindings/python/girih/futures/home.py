@@ -8,7 +8,10 @@ Never here: the public face.
 
 from __future__ import annotations
 
+import functools
 import os
+import pickle
+import socket
 import threading
 import weakref
 from collections.abc import Callable
@@ -104,15 +107,18 @@ class OneRank:
 class Leading(OneRank):
     """Rank 0 among several."""
 
-    def __init__(self, settings: Settings, office: Post, workers: list[int]) -> None:
+    def __init__(self, settings: Settings, office: Post, workers: list[int], *, tell: bool) -> None:
         super().__init__(settings)
         self.workers = sum(workers)
         self._submissions = 0
+        self._tell = tell  # whether the other ranks run the script too
         self.leading = LeadingDispatcher(settings, office, workers)
         self.dispatcher = self.leading
         weakref.finalize(self, Dispatcher.close, self.leading).atexit = False
 
     def _label(self, task: Task, call: Call) -> None:
+        if not self._tell:
+            return
         if call.key == (0, 0):
             self._submissions += 1
             task.key = (0, self._submissions)
@@ -222,14 +228,71 @@ def find_home(max_workers: int | None, make: Callable[[int], Settings]) -> Home:
         return OneRank(make(max_workers or cores.core_count()))
     from girih import _native
 
-    size, rank = _native.size(), _native.rank()
-    words = [tuple(map(int, part.split())) for part in _native.all_gather_bytes(b"%d" % cores.core_count())]
-    shares = [max_workers // size + (other < max_workers % size) for other in range(size)] if max_workers else []
-    workers = shares or [word[0] for word in words]
+    rank = _native.rank()
+    counts = _counts or _gather_counts()
+    size = len(counts)
+    shares = [max_workers // size + (other < max_workers % size) for other in range(size)] if max_workers else counts
     office = post()
+    if _counts is not None:
+        for other in range(1, size):
+            settings = pickle.dumps(make(shares[other]).portable()) if shares[other] else b""
+            office.send(other, CONTROL, shares[other], settings)
     if rank == LEADER:
-        return Leading(make(workers[rank]), office, workers)
-    return Following(make(workers[rank]) if workers[rank] else None, office, workers)
+        return Leading(make(shares[rank]), office, shares, tell=_counts is None)
+    return Following(make(shares[rank]) if shares[rank] else None, office, shares)
+
+
+def where() -> str:
+    """What tracebacks call this rank."""
+    rank, size = rank_and_size()
+    host = socket.gethostname()
+    return host if size == 1 else f"rank {rank} on {host}"
+
+
+def scripts() -> int:
+    """How many ranks run the program."""
+    return 1 if _counts is not None or nested.line() is not None else rank_and_size()[1]
+
+
+def all_cores() -> int:
+    """The cores of all ranks. Collective the first time."""
+    return cores.core_count() if rank_and_size()[1] == 1 else sum(_counts or _gather_counts())
+
+
+@functools.cache
+def _gather_counts() -> list[int]:
+    from girih import _native
+
+    return [int(part) for part in _native.all_gather_bytes(b"%d" % cores.core_count())]
+
+
+# --- programs on one rank of several ----------------------------------------------------------------------------------
+
+# The executor number of words between homes.
+CONTROL = -1
+# Instead of a number of workers: no more executors are made.
+_RELEASED = -1
+_released = threading.Event()
+# The cores of all ranks, if rank 0 alone runs the program.
+_counts: list[int] | None = None
+
+
+def run_on_one_rank() -> None:
+    """From now on executors are made by rank 0 alone; the others make theirs when it says so. Collective."""
+    global _counts
+    _counts = _gather_counts()
+    office = post()
+    _end_with_interpreter()
+    if office.rank != LEADER:
+        office.listen(CONTROL, _serve)
+
+
+def _serve(_: int, workers: int, settings: bytes) -> None:
+    if workers == _RELEASED:
+        _released.set()
+        return
+    made = Settings.opened(pickle.loads(settings), where()) if workers else None
+    _followers.append(Follower(made, post()))
 
 
 # --- the end of the program -------------------------------------------------------------------------------------------
@@ -258,9 +321,14 @@ def _finish_all() -> None:
 
     if failure.exit_status():
         return  # the whole job is about to be ended
+    alone = _counts is not None
+    if alone and post().rank != LEADER:
+        _released.wait()
     for follower in _followers:
         follower.ended.wait()
     for dispatcher in list(Dispatcher.alive):
         dispatcher.close()
         dispatcher.receiver.join()
+    if alone and post().rank == LEADER:
+        post().send_to_all(CONTROL, _RELEASED, b"")
     close_post()

@@ -20,8 +20,8 @@ from joblib.parallel import register_parallel_backend
 
 from girih.futures import cores, nested
 from girih.futures.executor import RankExecutor
+from girih.futures.home import all_cores, scripts
 from girih.futures.memmaps import Memmaps
-from girih.launched import rank_and_size
 
 # Executors kept for later calls, one for each kind of call.
 KEPT_MAX = 2
@@ -118,7 +118,7 @@ class GirihBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
 
     def compute_batch_size(self) -> int:
         """Tasks for the next batch; on several ranks always one, for all ranks must make the same batches."""
-        return 1 if rank_and_size()[1] > 1 else int(super().compute_batch_size())
+        return 1 if scripts() > 1 else int(super().compute_batch_size())
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Cancels what has not begun and ends what runs; the executor goes on."""
@@ -167,17 +167,8 @@ def _keep(key: Any) -> RankExecutor:
 
 
 def _all_cores() -> int:
-    if rank_and_size()[1] == 1 or nested.line() is not None:
-        return cores.core_count()
-    global _cores
-    if _cores is None:
-        from girih import _native
-
-        _cores = sum(int(part) for part in _native.all_gather_bytes(b"%d" % cores.core_count()))
-    return _cores
-
-
-_cores: int | None = None
+    """Cores of all ranks; collective the first time."""
+    return cores.core_count() if nested.line() is not None else all_cores()
 
 
 def _bytes(size: int | str | None) -> int | None:

@@ -19,6 +19,7 @@ from girih.futures.dispatch import Counts, Dispatcher, wire_failure
 from girih.futures.errors import RemoteTraceback
 from girih.futures.loose import loosen, open_loose, take_out
 from girih.futures.post import Post
+from girih.futures.recall import FIRST, recall
 from girih.futures.task import SharedFunction, Task
 
 # To other ranks.
@@ -94,12 +95,13 @@ class LeadingDispatcher(Dispatcher):
         self._post.send(best.rank, self.executor, RUN, message)
 
     def _letter(self, task: Task, to: Away) -> Any:
-        shared = task.shared
+        shared = task.shared or recall(task.function)
         if shared is None:
             given = loosen((task.function, task.arguments, task.keywords))
             return task.number, tuple(task.options), 0, None, given, 0
         function = None if shared.number in to.functions else shared.loose()
-        to.functions.add(shared.number)
+        if shared.number < FIRST:
+            to.functions.add(shared.number)
         given = loosen((task.arguments, task.keywords))
         return task.number, tuple(task.options), shared.number, function, given, SharedFunction.low_mark()
 

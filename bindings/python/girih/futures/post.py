@@ -51,6 +51,14 @@ class Post:
             for message in early:
                 listener(*message)
 
+    def listen(self, number: int, listener: Listener) -> None:
+        """Adds a listener that is no executor; everybody does so before the first word to it."""
+        with self._lock:
+            self._listeners[number] = listener
+            early = self._early.pop(number, [])
+        for message in early:
+            listener(*message)
+
     def leave(self, number: int) -> None:
         """Takes an executor away, which hears nothing more."""
         with self._lock:
@@ -84,7 +92,7 @@ class Post:
             with self._lock:
                 listener = self._listeners.get(executor)
                 if listener is None:
-                    if executor >= self._made:
+                    if executor < 0 or executor >= self._made:
                         self._early.setdefault(executor, []).append((sender, kind, content))
                     continue
             listener(sender, kind, content)

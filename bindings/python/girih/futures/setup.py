@@ -22,9 +22,17 @@ class Setup(NamedTuple):
     path: list[str]  # more places to import from
     folder: str | os.PathLike[str] | None
     names: dict[str, Any]  # for `__main__`
+    done: bytes | None = None  # all of it, pickled by another rank
+
+    @staticmethod
+    def given(pickled: bytes | None, tasks_max: int | None) -> Setup:
+        """What another rank has pickled."""
+        return Setup(None, (), tasks_max, [], None, {}, pickled)
 
     def pickled(self) -> bytes | None:
         """As bytes for a worker; `None` if there is nothing to say. Raises what pickling raises."""
+        if self.done is not None:
+            return self.done
         if self == Setup(None, (), self.tasks_max, [], None, {}):
             return None
         folder = None if self.folder is None else os.fspath(self.folder)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from girih.futures import wire
 from girih.futures.arena import Arena
 from girih.futures.loose import Loose, loosen
+from girih.futures.recall import Recalled, recall
 from girih.futures.wire import Parcel, Reference
 
 
@@ -126,7 +127,7 @@ class Task:
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
         options: Options,
-        shared: SharedFunction | None = None,
+        shared: SharedFunction | Recalled | None = None,
         shelf: Shelf | None = None,
     ) -> None:
         self.number = 0
@@ -157,7 +158,7 @@ class Task:
             if self.given is not None:
                 function = None if self.remote is None else self.remote.parcel(arena)
                 self.message = self._message(function, self.given)
-            elif self.shared is None and self.options.threads == 1:
+            elif self._remember() is None and self.options.threads == 1:
                 buffers: list[pickle.PickleBuffer] = []
                 data = wire.dumps((self.function, self.arguments, self.keywords), buffers)
                 if not buffers and len(data) <= wire.INLINE_BYTES:
@@ -170,6 +171,12 @@ class Task:
             self.function = None
             self.arguments, self.keywords = (), {}
         return self.message
+
+    def _remember(self) -> Any:
+        """Its shared function, if it has one or if it was sent before."""
+        if self.shared is None:
+            self.shared = recall(self.function)
+        return self.shared
 
     def _parts(self, arena: Arena, parcel: Parcel | None) -> bytes:
         function = None if self.shared is None else self.shared.parcel(arena)

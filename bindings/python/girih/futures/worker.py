@@ -27,7 +27,7 @@ from girih.futures.arena import Arena
 from girih.futures.cores import THREAD_VARIABLES
 from girih.futures.wire import Parcel
 
-# So many functions stay unpickled, the least recently called goes first.
+# So many functions stay unpickled, the oldest goes first.
 FUNCTIONS_MAX = 64
 # A file that is ready raises this signal instead of SIGIO; its default action ends the process.
 _SETSIG = 10  # F_SETSIG
@@ -46,6 +46,7 @@ class Worker:
         self._seat: list[int] = place["cores"]
         self._tasks_left: float = place["tasks_max"] or float("inf")
         self._functions: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self._mark = 0
         self._sending = threading.Lock()
 
     def run(self) -> None:
@@ -96,12 +97,9 @@ class Worker:
             return (*given, room)
         known = self._functions.get(number)
         if known is None:
-            known = self.open_parcel(wire.parcel_of(function))
-            self._functions[number] = known
+            known = self._functions[number] = self.open_parcel(wire.parcel_of(function))
             if len(self._functions) > FUNCTIONS_MAX:
                 self._functions.popitem(last=False)
-        else:
-            self._functions.move_to_end(number)
         return (known, *given, room)
 
     def open_parcel(self, parcel: Parcel | None) -> Any:
@@ -148,11 +146,10 @@ class Worker:
 
     def _forget_functions(self) -> None:
         mark = self.arena.low_mark()
-        while self._functions:
-            oldest = next(iter(self._functions))
-            if oldest >= mark:
-                return
-            del self._functions[oldest]
+        if mark != self._mark:
+            self._mark = mark
+            for number in [number for number in self._functions if number < mark]:
+                del self._functions[number]
 
 
 def portable(error: BaseException, text: str) -> bytes:
