@@ -163,3 +163,36 @@ def test_a_task_reserves_cores():
 def test_a_limit_for_all_workers():
     with RankExecutor(max_workers=1, threads=3) as executor:
         assert executor.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == "3"
+
+
+# --- the estates of workers ------------------------------------------------------------------------------------------
+
+
+def test_results_outlive_their_workers_and_nobody_else_gets_their_memory():
+    with RankExecutor(max_workers=1, max_tasks_per_child=1) as executor:
+        kept = [executor.submit(np.full, LARGE, float(n)).result(timeout=60) for n in range(8)]
+        assert [array.min() == array.max() == n for n, array in enumerate(kept)] == [True] * 8
+
+
+def test_memory_of_lost_workers_goes_back_to_the_system(on_ranks):
+    code = """
+    from girih.futures import RankExecutor
+    def shared_kib():
+        return int(next(line for line in open("/proc/meminfo") if line.startswith("Shmem:")).split()[1])
+    before = shared_kib()
+    with RankExecutor(max_workers=1, max_tasks_per_child=1) as executor:
+        for n in range(10):
+            assert executor.submit(np.ones, 1 << 22).result(timeout=60)[-1] == 1
+        executor.submit(abs, 1).result(timeout=60)
+        print((shared_kib() - before) // 1024)
+    """
+    # Ten results of 32 MiB, of which no more than a few may still be there; other programs share the counter.
+    assert int(on_ranks(code, 1).succeeded().output) < 200
+
+
+def test_many_executors_of_which_results_are_kept():
+    kept = []
+    for n in range(8):
+        with RankExecutor(max_workers=1) as executor:
+            kept.append(executor.submit(np.full, LARGE // 2, float(n)).result())
+    assert [array.min() == array.max() == n for n, array in enumerate(kept)] == [True] * 8

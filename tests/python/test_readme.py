@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import has, launch_line, run_command
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 PROGRAM = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
@@ -22,3 +23,12 @@ def test_the_program_prints_the_same_numbers(command, tmp_path, ranks, threads):
     run = command("run", "-n", str(ranks), "--threads", str(threads), "blobs.py").succeeded()
     printed = run.output.strip().partition(": ")
     assert printed[0] == f"{ranks} rank(s)" and {printed[2]} == expected, sys.version
+
+
+def test_the_executors_program_prints_what_is_shown(tmp_path):
+    program = re.search(r"```python\n(# squares.py.*?)```", README, re.DOTALL)[1]
+    shown = re.search(r"\$ python squares.py\n(.*?)\n", README)[1]
+    (tmp_path / "squares.py").write_text(program)
+    line = [sys.executable, "-m", "girih.futures", str(tmp_path / "squares.py")]
+    for start in ([], launch_line("openmpi", 2)) if has("openmpi") else ([],):
+        assert run_command([*start, *line], tmp_path).succeeded().output.split() == [shown]

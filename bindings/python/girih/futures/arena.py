@@ -10,8 +10,10 @@ Invariant: a block that is pinned or held is neither given out again nor returne
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
+import resource
 import struct
 import threading
 import weakref
@@ -29,6 +31,8 @@ ROW = struct.Struct("<QQ")  # the task that the worker runs, and since when (ns 
 BOARD_BYTES = SLOTS_MAX * ROW.size
 LOW_MARK = BOARD_BYTES  # functions with lower numbers will not be called again
 FIRST_SLICE = BOARD_BYTES + PAGE
+# Of the 128 TiB of addresses that a process has; arenas live as long as anybody looks at a result in them.
+ADDRESS_BYTES = 4 << 40
 # A copy longer than this lets other threads run in between.
 COPY_BYTES = 8 << 20
 # Free blocks of more than this altogether go back to the system.
@@ -43,14 +47,16 @@ class Layout:
 
     def __init__(self, slices: int) -> None:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        room = (1 << 44) // slices
-        self.slice_bytes = min(2 * memory, room) // PAGE * PAGE
-        self.total_bytes = FIRST_SLICE + slices * self.slice_bytes
-        self.slices = slices
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        room = ADDRESS_BYTES if limit == resource.RLIM_INFINITY else min(limit // 4, ADDRESS_BYTES)
+        # The rank's own slice holds the arguments of all tasks, a worker's the results of its own.
+        self._home_bytes = min(2 * memory, room // 4) // PAGE * PAGE
+        self._slice_bytes = min(2 * memory, room * 3 // 4 // slices) // PAGE * PAGE
+        self.total_bytes = self.start(slices)
 
     def start(self, index: int) -> int:
-        """Where slice `index` begins."""
-        return FIRST_SLICE + index * self.slice_bytes
+        """Where slice `index` begins; 0 is the rank's own."""
+        return FIRST_SLICE if index == 0 else FIRST_SLICE + self._home_bytes + (index - 1) * self._slice_bytes
 
 
 class Arena:
@@ -71,6 +77,8 @@ class Arena:
         self._pins: dict[int, int] = {}  # by block
         self._sizes: dict[int, int] = {}  # by block, all that are not free
         self._lingering: list[int] = []  # not pinned, held by somebody
+        self._closed = False
+        self._abroad: set[int] = set()  # blocks of other slices that this process was told of
         self._views: dict[int, int] = {}  # views of this process on blocks, by block
         self._watched: dict[int, Any] = {}  # weak references to those views, kept alive
         self._base = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
@@ -101,6 +109,8 @@ class Arena:
         """Takes back one `pin`, or the one that `store` began with."""
         block = reference.offset - PAGE
         with self._lock:
+            if self._closed:
+                return
             self._pins[block] -= 1
             if self._pins[block] == 0:
                 del self._pins[block]
@@ -113,8 +123,24 @@ class Arena:
     def forget_slot(self, slot: int) -> None:
         """Clears the marks of a process that is gone."""
         with self._lock:
-            for block in self._sizes:
+            for block in (*self._sizes, *self._abroad):
                 self.memory[block + slot] = 0
+
+    def note(self, reference: Reference) -> None:
+        """Remembers a block of another slice, which may outlive its owner."""
+        if not self.owns(reference):
+            with self._lock:
+                self._abroad.add(reference.offset - PAGE)
+
+    def clear_slice(self, first: int, end: int) -> bool:
+        """Gives the memory of a slice back whose owner is gone; false while somebody uses a block of it."""
+        with self._lock:
+            known = [block for block in self._abroad if first <= block < end]
+            if any(self.memory[block : block + PAGE] != _NO_MARKS for block in known):
+                return False
+            self._abroad.difference_update(known)
+            self.memory.madvise(_REMOVE, first, end - first)
+            return True
 
     def prefault(self, size: int) -> None:
         """Makes the system give a free block of this size, so that the first large argument does not wait for it."""
@@ -152,7 +178,14 @@ class Arena:
 
     def _populate(self, block: int, size: int) -> None:
         # One call instead of a fault for each page; a system that does not know it faults page by page.
-        _libc().madvise(ctypes.c_void_p(self._base + block), ctypes.c_size_t(size), _POPULATE_WRITE)
+        failed = _libc().madvise(ctypes.c_void_p(self._base + block), ctypes.c_size_t(size), _POPULATE_WRITE)
+        if failed and ctypes.get_errno() in (errno.ENOMEM, errno.EFAULT):
+            # A page that cannot be had would end the process where it is touched.
+            with self._lock:
+                del self._pins[block]
+                self.memory.madvise(_REMOVE, block, size)
+                self._cold.setdefault(self._sizes.pop(block), []).append(block)
+            raise MemoryError(f"the system has no {size} bytes of shared memory")
 
     def _sweep(self) -> None:
         waiting, self._lingering = self._lingering, []
@@ -186,8 +219,10 @@ class Arena:
                 self._views[block] -= 1
                 if self._views[block] == 0:
                     del self._views[block]
-                    self.memory[block + self.slot] = 0
+                    if not self._closed:
+                        self.memory[block + self.slot] = 0
 
+        self.note(reference)
         with self._lock:
             self._views[block] = self._views.get(block, 0) + 1
             self.memory[block + self.slot] = 1
@@ -215,6 +250,17 @@ class Arena:
         with self._lock:
             if block not in self._views:
                 self.memory[block + HOME] = 0
+
+    def close(self) -> None:
+        """Gives the addresses back, now or with the last view."""
+        with self._lock:
+            self._closed = True
+            if not self._views:
+                self.view.release()
+                try:
+                    self.memory.close()
+                except BufferError:
+                    pass  # somebody holds a part of a view; the last one lets go of everything
 
     # --- the board ----------------------------------------------------------------------------------------------------
 
@@ -255,5 +301,5 @@ _library: Any = None
 def _libc() -> Any:
     global _library
     if _library is None:
-        _library = ctypes.CDLL(None)
+        _library = ctypes.CDLL(None, use_errno=True)
     return _library

@@ -29,7 +29,8 @@ from girih.futures.setup import Setup
 SLOTS = 512
 # Room for the messages of workers and rank; the system may allow less.
 SOCKET_BYTES = 4 << 20
-SLICES = 4 * SLOTS
+# Beside two for each worker: for results that outlive theirs, and for workers in place of those that wait.
+SLICES_MORE = 126
 # How long a worker may take to leave by itself at the end.
 LEAVE_SECONDS = 5.0
 # What a worker runs: this package's folder without the package itself, whose start would cost ten times as much.
@@ -91,8 +92,10 @@ class Settings(NamedTuple):
 class Member:
     """One worker process."""
 
-    def __init__(self, slot: int, process: subprocess.Popen[bytes], gate: int, lifeline: int, replies: int) -> None:
-        self.slot = slot
+    def __init__(
+        self, place: tuple[int, int], process: subprocess.Popen[bytes], gate: int, lifeline: int, replies: int
+    ) -> None:
+        self.slot, self.slice = place
         self.process = process
         self.watch = os.pidfd_open(process.pid)
         self.gate = gate
@@ -116,7 +119,7 @@ class Crew:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._given = settings.setup.pickled()
-        self.layout = Layout(SLICES)
+        self.layout = Layout(2 * settings.workers + SLICES_MORE)
         self._file = new_file(self.layout)
         self.arena = Arena(self._file, self.layout.total_bytes, self.layout.start(0), self.layout.start(1), 0)
         self._tasks, self._tasks_there = _pair()
@@ -124,7 +127,8 @@ class Crew:
         self.results, self._results_there = _pair()
         self.members: dict[int, Member] = {}  # by slot
         self._seats = cores.seats(settings.workers)
-        self._slices = 0
+        self._slices = list(range(2 * settings.workers + SLICES_MORE - 1, 0, -1))  # that nobody owns
+        self._estates: list[int] = []  # whose owners are gone
         self._wanted = 0  # workers still to be started
         self._leaving = False
         self.start_failure = ""
@@ -142,8 +146,11 @@ class Crew:
         slot = next((slot for slot in range(1, SLOTS) if slot not in self.members), None)
         if slot is None:
             raise OSError(f"{SLOTS - 1} workers wait for tasks of their own; no more are started")
-        self._slices = self._slices % (SLICES - 1) + 1
-        member = self._start(slot, self._slices, self.seat(slot))
+        if not self._slices:
+            self._clear_estates()
+        if not self._slices:
+            raise OSError("results of workers that are gone fill the shared memory: let go of some")
+        member = self._start(slot, self._slices.pop(), self.seat(slot))
         self.members[slot] = member
         self._epoll.register(member.watch, select.EPOLLIN)
 
@@ -153,7 +160,7 @@ class Crew:
         replies, replies_there = _pair()
         setup = {
             "slot": slot, "arena": self._file, "arena_bytes": self.layout.total_bytes,
-            "first": self.layout.start(index), "end": self.layout.start(index + 1),
+            "first": self.layout.start(index), "end": self.layout.start(index + 1), "home_end": self.layout.start(1),
             "where": self.settings.where, "path": list(sys.path), "argv": list(sys.argv), "cores": seat,
             "parent": os.getpid(), "replies": replies_there.fileno(), "given": self._given,
             "tasks_max": self.settings.setup.tasks_max,
@@ -182,7 +189,7 @@ class Crew:
             for file in (gate_there, lifeline_there, setup_file):
                 os.close(file)
             replies_there.close()
-        return Member(slot, process, gate, lifeline, replies.detach())
+        return Member((slot, index), process, gate, lifeline, replies.detach())
 
     def grow(self, count: int) -> None:
         """Starts so many more workers, in the background."""
@@ -215,9 +222,20 @@ class Crew:
         """Forgets a dead worker, whose death the receiver was told."""
         with self._lock:
             member = self.members.pop(slot)
-        self.arena.forget_slot(slot)
+            self.arena.forget_slot(slot)
+            self._estates.append(member.slice)
+            self._clear_estates()
         member.close()
         return member
+
+    def _clear_estates(self) -> None:
+        """Gives the slices of workers that are gone to others, once nobody looks at them."""
+        layout = self.layout
+        left: list[int] = []
+        for index in self._estates:
+            cleared = self.arena.clear_slice(layout.start(index), layout.start(index + 1))
+            (self._slices if cleared else left).append(index)
+        self._estates = left
 
     def seat(self, slot: int) -> list[int]:
         """The cores of a worker."""
@@ -303,6 +321,7 @@ class Crew:
         self._epoll.close()
         os.close(self._wake)
         os.close(self._file)
+        self.arena.close()
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:

@@ -10,12 +10,14 @@ Never here: processes, the executor's public methods.
 from __future__ import annotations
 
 import marshal
-import os
 import pickle
 import socket
+import sys
 import threading
+import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +26,7 @@ from girih.futures import wire
 from girih.futures.alarm import Alarm
 from girih.futures.crew import Crew, Member, Settings
 from girih.futures.errors import BrokenWorkersError, RemoteTraceback, WorkerLostError
+from girih.futures.loose import wire_failure
 from girih.futures.recall import FIRST
 from girih.futures.task import Options, SharedFunction, Task
 
@@ -74,6 +77,7 @@ class Dispatcher:
         self._fences = 0
         self._alarm: Alarm | None = None
         self._kill_at_end = False
+        self._trace = _tracer()
         self.receiver = threading.Thread(target=self._receive, name="girih-receiver", daemon=True)
         Dispatcher.alive.add(self)
         self.receiver.start()
@@ -188,7 +192,7 @@ class Dispatcher:
             if kind <= wire.FAILURE and kind != wire.READY:
                 task = self._in_flight.pop(number, None)
                 if task is not None:
-                    self._done(task, kind, end - start, message)
+                    self._done(task, kind, start, end, message)
                 elif kind == wire.RESULT_PARTS:
                     self._discard(marshal.loads(memoryview(message)[wire.RESULT_HEAD.size :]))
                 task = None
@@ -203,8 +207,11 @@ class Dispatcher:
         if self._alarm is not None:
             self._alarm.stop()
 
-    def _done(self, task: Task, kind: int, duration_ns: int, message: bytes) -> None:
-        counts = self.counts
+    def _done(self, task: Task, kind: int, start: int, end: int, message: bytes) -> None:
+        counts, duration_ns = self.counts, end - start
+        if self._trace is not None:
+            slot, now = wire.RESULT_HEAD.unpack_from(message)[1], time.monotonic_ns()
+            self._trace(slot, task.label or "task", (now - start) / 1e9, (now - end) / 1e9)
         counts.tasks += 1
         counts.busy_ns += duration_ns
         mean = self._mean_ns
@@ -320,12 +327,15 @@ class Dispatcher:
         member = self.crew.members[slot]
 
         def reply(kind: int, content: Any) -> None:
+            self._note(kind, content)
             if member.dead or not self._reply(member, number, kind, content):
                 if kind == wire.RESULT_PARTS:
                     self._discard(content)
 
         task.sink = reply
         task.foreign = parcel.references()
+        for reference in task.foreign:
+            self.crew.arena.note(reference)
         task.parent = parent or -slot
         with self._balancing:
             self._parents[task.parent] = self._parents.get(task.parent, 0) + 1
@@ -337,6 +347,12 @@ class Dispatcher:
         self._numbers += 1
         task.number = self._numbers
         self.pending.append(task)
+
+    def _note(self, kind: int, content: Any) -> None:
+        """Remembers the blocks of a result that goes to another worker."""
+        parcel = wire.parcel_of(content) if kind == wire.RESULT_PARTS else None
+        for reference in parcel.references() if parcel is not None else ():
+            self.crew.arena.note(reference)
 
     def _reply(self, member: Member, number: int, kind: int, content: Any) -> bool:
         try:
@@ -469,10 +485,7 @@ class Dispatcher:
         self.crew.tell_receiver(wire.WAKE)
 
 
-def wire_failure(error: BaseException) -> bytes:
-    """An error of this process as the content of a failure."""
-    text = f"{socket.gethostname()}, process {os.getpid()}"
-    try:
-        return pickle.dumps((error, text), 5)
-    except Exception:  # noqa: BLE001 - told in words then
-        return pickle.dumps((RuntimeError(str(error)), text), 5)
+def _tracer() -> Callable[[int, str, float, float], None] | None:
+    """What notes tasks in a trace; `None` where girih's arrays, which traces are of, were never imported."""
+    native = sys.modules.get("girih._native")
+    return None if native is None else getattr(native, "trace_process", None)

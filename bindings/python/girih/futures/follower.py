@@ -101,7 +101,7 @@ class Follower:
                 self.ended.set()
                 self._all_told.notify_all()
 
-    def _run(self, number: int, options: Any, function: int, body: Any, given: Any, mark: int) -> None:
+    def _run(self, number: int, label: str, options: Any, function: int, body: Any, given: Any, mark: int) -> None:
         dispatcher = self.dispatcher
         assert dispatcher is not None, "a task for a rank without workers"
         arena = dispatcher.crew.arena
@@ -115,6 +115,7 @@ class Follower:
             if function < FIRST:
                 self._functions[function] = remote
         task = Task(None, (), {}, Options(*options))
+        task.label = label
         task.given = put_in(arena, given, shared=False)
         task.pinned = task.given.references()
         task.remote = remote

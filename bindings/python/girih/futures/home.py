@@ -79,7 +79,7 @@ class OneRank:
         return dispatcher
 
     def _label(self, task: Task, call: Call) -> None:
-        """Other ranks do not want to know."""
+        task.label = call.label
 
     def close(self, *, wait: bool, cancel: bool = False, kill: bool = False) -> None:
         """Accepts nothing more."""
@@ -117,6 +117,7 @@ class Leading(OneRank):
         weakref.finalize(self, Dispatcher.close, self.leading).atexit = False
 
     def _label(self, task: Task, call: Call) -> None:
+        task.label = call.label
         if not self._tell:
             return
         if call.key == (0, 0):
@@ -124,7 +125,6 @@ class Leading(OneRank):
             task.key = (0, self._submissions)
         else:
             task.key = call.key
-        task.label = call.label
 
     def counts(self) -> list[Counts]:
         """What each rank has done, as far as this one knows."""

@@ -15,9 +15,9 @@ from typing import Any
 
 from girih.futures import wire
 from girih.futures.crew import Settings
-from girih.futures.dispatch import Counts, Dispatcher, wire_failure
+from girih.futures.dispatch import Counts, Dispatcher
 from girih.futures.errors import RemoteTraceback
-from girih.futures.loose import loosen, open_loose, take_out
+from girih.futures.loose import loosen, open_loose, take_out, wire_failure
 from girih.futures.post import Post
 from girih.futures.recall import FIRST, recall
 from girih.futures.task import SharedFunction, Task
@@ -98,12 +98,12 @@ class LeadingDispatcher(Dispatcher):
         shared = task.shared or recall(task.function)
         if shared is None:
             given = loosen((task.function, task.arguments, task.keywords))
-            return task.number, tuple(task.options), 0, None, given, 0
+            return task.number, task.label, tuple(task.options), 0, None, given, 0
         function = None if shared.number in to.functions else shared.loose()
         if shared.number < FIRST:
             to.functions.add(shared.number)
         given = loosen((task.arguments, task.keywords))
-        return task.number, tuple(task.options), shared.number, function, given, SharedFunction.low_mark()
+        return task.number, task.label, tuple(task.options), shared.number, function, given, SharedFunction.low_mark()
 
     # --- what other ranks say -----------------------------------------------------------------------------------------
 

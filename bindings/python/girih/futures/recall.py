@@ -36,7 +36,7 @@ _names: dict[CodeType, tuple[str, ...]] = {}
 class Recalled:
     """A pickled function, with all that its pickle holds."""
 
-    __slots__ = ("function", "number", "_data", "_held", "_parcel")
+    __slots__ = ("flat", "function", "number", "_data", "_held", "_parcel")
 
     def __init__(self, function: FunctionType, held: list[Any], data: bytes) -> None:
         self.function = function  # keeps the code, whose identity is the key
@@ -44,6 +44,7 @@ class Recalled:
         self._held = held
         self._data = data
         self._parcel = Parcel(data, None, ())
+        self.flat = wire.flat(self._parcel)
 
     def still(self, held: list[Any]) -> bool:
         """True if a function that holds these is the same."""

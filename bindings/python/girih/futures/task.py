@@ -158,19 +158,26 @@ class Task:
             if self.given is not None:
                 function = None if self.remote is None else self.remote.parcel(arena)
                 self.message = self._message(function, self.given)
-            elif self._remember() is None and self.options.threads == 1:
-                buffers: list[pickle.PickleBuffer] = []
-                data = wire.dumps((self.function, self.arguments, self.keywords), buffers)
-                if not buffers and len(data) <= wire.INLINE_BYTES:
-                    self.message = wire.TASK_HEAD.pack(wire.TASK, self.number) + data
-                else:
-                    self.message = self._parts(arena, _shelve(data, buffers, arena))
-            else:
+            elif self.options.threads > 1 or type(self._remember()) is SharedFunction:
                 self.message = self._parts(arena, None)
+            else:
+                self.message = self._small(arena)
             # What was pickled is not needed again: a second try sends the same bytes.
             self.function = None
             self.arguments, self.keywords = (), {}
         return self.message
+
+    def _small(self, arena: Arena) -> bytes:
+        """The message of a task that goes its own way, most often a short one."""
+        shared: Any = self.shared
+        given = (self.arguments, self.keywords) if shared else (self.function, self.arguments, self.keywords)
+        buffers: list[pickle.PickleBuffer] = []
+        data = wire.dumps(given, buffers)
+        if buffers or len(data) > wire.INLINE_BYTES:
+            return self._parts(arena, _shelve(data, buffers, arena))
+        if shared is None:
+            return wire.TASK_HEAD.pack(wire.TASK, self.number) + data
+        return wire.pack(wire.TASK_PARTS, self.number, (shared.number, shared.flat, (data, None, ()), None))
 
     def _remember(self) -> Any:
         """Its shared function, if it has one or if it was sent before."""

@@ -46,6 +46,7 @@ class Worker:
         self._seat: list[int] = place["cores"]
         self._tasks_left: float = place["tasks_max"] or float("inf")
         self._functions: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self._home_end: int = place["home_end"]
         self._mark = 0
         self._sending = threading.Lock()
 
@@ -92,7 +93,9 @@ class Worker:
     def _open_parts(self, message: bytes) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], Any]:
         number, function, arguments, threads = marshal.loads(memoryview(message)[wire.TASK_HEAD.size :])
         room = nullcontext() if threads is None else Widened(self._seat, *threads)
-        given = self.open_parcel(wire.parcel_of(arguments))
+        data, body, buffers = arguments
+        plain = body is None and not buffers
+        given = pickle.loads(data) if plain else self.open_parcel(wire.parcel_of(arguments))
         if number == 0:
             return (*given, room)
         known = self._functions.get(number)
@@ -128,7 +131,8 @@ class Worker:
 
     def _lend(self, buffer: pickle.PickleBuffer) -> wire.Reference:
         found = self.arena.find(buffer)
-        if found is not None:
+        # Blocks of other workers may be let go by the rank with the task.
+        if found is not None and found.offset < self._home_end:
             self.arena.hold_for_home(found)
             return found
         stored = self.arena.store(buffer)
