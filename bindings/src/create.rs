@@ -5,7 +5,9 @@ use crate::handle::{PyArray, detached};
 use crate::numpy::elements;
 use crate::operand::{Lengths, to_array, to_dtype, to_weak};
 use crate::world::world;
+use girih_arrays::distribution::RowDistribution;
 use girih_arrays::{Array, DType, Scalar, Unary};
+use girih_runtime::ids::Rank;
 use pyo3::exceptions::{PyTypeError, PyValueError, PyZeroDivisionError};
 use pyo3::prelude::*;
 use std::path::PathBuf;
@@ -140,6 +142,19 @@ pub(crate) fn from_local(part: &Bound<'_, PyAny>, axis: i64) -> PyResult<PyArray
     let (shape, dtype, bytes) = read?;
     agreed.map_err(|error| array_error(py, &error.into()))?;
     detached(py, || Array::from_local(&world, &shape, dtype, &bytes))
+}
+
+/// The rows that a rank, this one if none is named, holds of arrays with so many rows that are divided among ranks.
+#[pyfunction]
+#[pyo3(signature = (rows, rank = None))]
+pub(crate) fn rows_of_rank(py: Python<'_>, rows: usize, rank: Option<usize>) -> PyResult<(usize, usize)> {
+    let world = world(py)?;
+    let rank = rank.map_or(world.rank(), Rank::from);
+    if rank.index() >= world.size() {
+        return Err(PyValueError::new_err(format!("rank must be below {}, not {}", world.size(), rank.index())));
+    }
+    let rows = RowDistribution::new(rows, world.size(), world.config().tile_bytes).rows_of(rank);
+    Ok((rows.start, rows.end))
 }
 
 #[pyfunction]

@@ -30,7 +30,9 @@ mod _native {
     use super::handle::PyArray;
 
     #[pymodule_export]
-    use super::create::{arange, asarray, empty, eye, from_local, full, linspace, load, ones, save, zeros};
+    use super::create::{
+        arange, asarray, empty, eye, from_local, full, linspace, load, ones, rows_of_rank, save, zeros,
+    };
 
     #[pymodule_export]
     use super::functions::{

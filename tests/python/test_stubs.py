@@ -6,6 +6,7 @@ import ast
 import doctest
 import importlib
 import os
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +16,11 @@ import pytest
 
 PACKAGE = Path(girih.__file__).parent
 CONFIGURATION = Path(__file__).parents[2] / "bindings" / "pyproject.toml"
-MODULES = (
-    "girih", "girih.cluster", "girih.errors", "girih.launched", "girih.tracing", "girih.cli", "girih.cli.info",
-    "girih.cli.kmeans", "girih.cli.launcher", "girih.cli.timeline", "girih.cli.trace", "girih.cli.mistake",
-    "girih.cli.seats", "girih.cli.units", "girih.dtypes",
-)  # fmt: skip
+MODULES = ["girih"] + [
+    module.name
+    for module in pkgutil.walk_packages(girih.__path__, "girih.")
+    if not module.name.endswith(("__main__", "._native"))
+]
 
 
 def check_tool(*line):

@@ -75,7 +75,6 @@ from girih._native import (  # noqa: E402
     less,
     less_equal,
     linspace,
-    load,
     log,
     log10,
     log1p,
@@ -148,6 +147,22 @@ from girih.dtypes import (  # noqa: E402
     uint64,
 )
 from girih.errors import DivergenceError, RankError  # noqa: E402
+from girih.files import (  # noqa: E402
+    Archive,
+    fromfile,
+    genfromtxt,
+    load,
+    load_hdf5,
+    load_parquet,
+    load_zarr,
+    loadtxt,
+    save_hdf5,
+    save_parquet,
+    save_zarr,
+    savetxt,
+    savez,
+    savez_compressed,
+)
 from girih.tracing import trace  # noqa: E402
 
 if _TYPE_CHECKING:
@@ -162,6 +177,7 @@ def __getattr__(name: str) -> _Any:
 
 
 __all__ = [
+    "Archive",
     "Array",
     "DivergenceError",
     "RankError",
@@ -212,7 +228,9 @@ __all__ = [
     "fmax",
     "fmin",
     "from_local",
+    "fromfile",
     "full",
+    "genfromtxt",
     "futures",
     "greater",
     "greater_equal",
@@ -233,6 +251,10 @@ __all__ = [
     "less_equal",
     "linspace",
     "load",
+    "load_hdf5",
+    "load_parquet",
+    "load_zarr",
+    "loadtxt",
     "log",
     "log1p",
     "log2",
@@ -262,6 +284,12 @@ __all__ = [
     "right_shift",
     "rint",
     "save",
+    "save_hdf5",
+    "save_parquet",
+    "save_zarr",
+    "savetxt",
+    "savez",
+    "savez_compressed",
     "sign",
     "signbit",
     "sin",

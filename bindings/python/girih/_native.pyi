@@ -33,8 +33,8 @@ __all__ = [
     "isfinite", "isinf", "isnan", "left_shift", "less", "less_equal", "linspace", "load", "log", "log10", "log1p",
     "log2", "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "max", "maximum", "mean", "min",
     "minimum", "multiply", "negative", "not_equal", "ones", "power", "prod", "rank", "reciprocal", "remainder",
-    "report", "right_shift", "rint", "save", "set_plugin_dir", "shut_down", "sign", "signbit", "sin", "sinh",
-    "size", "sqrt", "square", "start", "std", "subtract", "sum", "tan", "tanh", "transpose", "trunc", "var",
+    "report", "right_shift", "rint", "rows_of_rank", "save", "set_plugin_dir", "shut_down", "sign", "signbit", "sin",
+    "sinh", "size", "sqrt", "square", "start", "std", "subtract", "sum", "tan", "tanh", "transpose", "trunc", "var",
     "wait", "where", "world_info", "zeros",
 ]
 
@@ -322,6 +322,10 @@ def asarray(a: _Operand, dtype: DTypeLike | None = None) -> Array:
 def from_local(part: NDArray[Any], axis: int = 0) -> Array:
     """An array from the ranks' own parts, joined in rank order. Collective: ValueError on every rank if parts differ
     in dtype or in any length but that of `axis`. Rows move to the ranks that own them."""
+
+def rows_of_rank(rows: int, rank: int | None = None) -> tuple[int, int]:
+    """The rows, from the first to behind the last, that a rank (this one if none is named) holds of an array with so
+    many rows that is divided among the ranks."""
 
 def load(file: str | PathLike[str], dtype: DTypeLike | None = None) -> Array:
     """The array in a `.npy` file; each rank reads its own rows. Collective.
