@@ -81,6 +81,26 @@ pub(crate) fn distribute(
     Ok(node)
 }
 
+/// The orthogonal factors of a matrix that is there. Collective.
+///
+/// # Errors
+/// As `World::run`; local, agreed on: `Error::Runtime` for memory.
+pub(crate) fn tall_qr(world: &World, x: &Arc<Node>) -> Result<(Arc<Node>, Arc<Node>)> {
+    let n = x.shape[1];
+    let q = Node::arriving(x.shape.clone(), x.dtype);
+    let r = Node::arriving(Shape::new(&[n, n])?, x.dtype);
+    let mut lowering = Lowering::new(world);
+    let recorded = lowering.tall_qr(x, &q, &r);
+    let Lowered { graph, outputs, .. } = lowering.finish();
+    let mut graph = graph.unwrap_or_else(|| world.graph("tall qr"));
+    graph.describe(&format!("qr of {}", described(x)), Fingerprint::default());
+    world.run_recorded(finished(graph, recorded))?;
+    for (node, part) in outputs {
+        node.set(part);
+    }
+    Ok((q, r))
+}
+
 /// Whether a node can be computed at once in the calling thread: it is small, and so is all it needs.
 pub(crate) fn is_immediate(node: &Arc<Node>) -> bool {
     let here = |node: &Arc<Node>| node.part().is_some_and(|part| part.layout() == Layout::Replicated);
@@ -130,6 +150,7 @@ fn operation(node: &Arc<Node>) -> String {
         }
         Some(Recorded::Scan { fold, axis, .. }) => format!("running {fold:?} along axis {axis}"),
         Some(Recorded::Product { .. } | Recorded::Across { .. }) => "product".to_string(),
+        Some(Recorded::Custom { kernel, .. }) => kernel.described(),
         Some(Recorded::View { .. }) => "view".to_string(),
     };
     text.to_lowercase()

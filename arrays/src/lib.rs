@@ -21,10 +21,14 @@ pub mod dtype;
 pub mod error;
 mod evaluate;
 mod expr;
+pub mod fft;
 mod io;
 pub mod kernel;
+pub mod linalg;
 mod lower;
+pub mod random;
 pub mod shape;
+pub mod spatial;
 pub mod tile;
 
 pub use array::{Array, Local, Operand};

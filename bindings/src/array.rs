@@ -6,6 +6,7 @@ use crate::numpy;
 use crate::operand::{
     Axes, Lengths, no_scalar, to_array, to_casting, to_dtype, to_indices, to_operand_beside, to_weak,
 };
+use girih_arrays::linalg;
 use girih_arrays::{Array, Binary, DType, Layout, Scalar, Unary};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -89,12 +90,12 @@ impl PyArray {
 
     fn __matmul__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<PyArray> {
         let other = to_array(other)?;
-        detached(py, || self.0.matmul(&other))
+        detached(py, || linalg::matmul(&self.0, &other))
     }
 
     fn __rmatmul__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<PyArray> {
         let other = to_array(other)?;
-        detached(py, || other.matmul(&self.0))
+        detached(py, || linalg::matmul(&other, &self.0))
     }
 
     fn __richcmp__(&self, other: &Bound<'_, PyAny>, compare: CompareOp) -> PyResult<Py<PyAny>> {

@@ -4,6 +4,7 @@ use crate::error::array_error;
 use crate::handle::{PyArray, detached};
 use crate::operand::{Axes, is_weak, to_array, to_operand, to_operand_beside};
 use girih_arrays::array::Operand;
+use girih_arrays::linalg;
 use girih_arrays::{Array, Binary, DType, Error, Unary};
 use pyo3::prelude::*;
 
@@ -127,7 +128,7 @@ pub(crate) fn clip(x: &Bound<'_, PyAny>, low: &Bound<'_, PyAny>, high: &Bound<'_
 #[pyo3(signature = (x, y, /))]
 pub(crate) fn matmul(x: &Bound<'_, PyAny>, y: &Bound<'_, PyAny>) -> PyResult<PyArray> {
     let (left, right) = (to_array(x)?, to_array(y)?);
-    detached(x.py(), || left.matmul(&right))
+    detached(x.py(), || linalg::matmul(&left, &right))
 }
 
 #[pyfunction]

@@ -7,12 +7,16 @@
 mod array;
 mod create;
 mod error;
+mod fft;
 mod functions;
 mod handle;
 mod kmeans;
+mod linalg;
 mod mailbox;
 mod numpy;
 mod operand;
+mod random;
+mod spatial;
 mod world;
 
 use pyo3::prelude::*;
@@ -46,6 +50,18 @@ mod _native {
 
     #[pymodule_export]
     use super::mailbox::PyMailbox;
+
+    #[pymodule_export]
+    use super::linalg::{factor, frame_products, permute, tall_qr};
+
+    #[pymodule_export]
+    use super::fft::{chirp, fourier, twiddled};
+
+    #[pymodule_export]
+    use super::spatial::{distances, square_form};
+
+    #[pymodule_export]
+    use super::random::PyStream;
 
     #[pymodule_export]
     use super::kmeans::{PyModel, PyObservations};

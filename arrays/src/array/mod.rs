@@ -5,6 +5,7 @@
 
 mod arithmetic;
 mod create;
+mod custom;
 mod reductions;
 mod views;
 

@@ -5,6 +5,7 @@ use super::view::View;
 use crate::distribution::Layout;
 use crate::dtype::{DType, Kind, Scalar};
 use crate::error::{Error, Result};
+use crate::kernel::custom::Kernel;
 use crate::kernel::fold::Fold;
 use crate::kernel::operation::{Binary, Loops, Operation, Unary};
 use crate::shape::{Shape, broadcast};
@@ -224,6 +225,13 @@ pub(crate) fn transpose(input: &Arc<Node>) -> Arc<Node> {
     let lengths: Vec<usize> = order.iter().map(|&axis| input.shape[axis]).collect();
     let (shape, view) = (Shape::from_lengths(lengths), View::permuted(&input.shape, &order));
     if input.shape.len() == 2 { Node::transpose_of(input, shape, view) } else { self::view(input, view, shape) }
+}
+
+/// What a kernel of its own makes of arrays, the first `aligned` of which have as many rows as the result.
+pub(crate) fn custom(kernel: Kernel, shape: Shape, dtype: DType, aligned: usize, inputs: Vec<Arc<Node>>) -> Arc<Node> {
+    assert!(inputs[..aligned].iter().all(|input| input.shape.rows() == shape.rows()), "aligned rows are equally many");
+    let layout = Layout::of(&shape, dtype);
+    Node::recorded(shape, dtype, layout, Recorded::Custom { kernel: Arc::new(kernel), aligned, inputs })
 }
 
 /// The same elements, whole on every rank.

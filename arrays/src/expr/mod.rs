@@ -8,7 +8,8 @@ mod node;
 mod view;
 
 pub(crate) use infer::{
-    Operand, binary, cast, fill, gather, out_of_bounds, product, reduce, scan, select, sequence, transpose, unary, view,
+    Operand, binary, cast, custom, fill, gather, out_of_bounds, product, reduce, scan, select, sequence, transpose,
+    unary, view,
 };
 pub(crate) use node::{Node, Recorded, Reduction};
 pub use view::Index;

@@ -5,6 +5,7 @@
 
 use crate::distribution::Layout;
 use crate::dtype::{DType, Scalar};
+use crate::kernel::custom::Kernel;
 use crate::kernel::fold::Fold;
 use crate::kernel::operation::Operation;
 use crate::shape::Shape;
@@ -52,6 +53,9 @@ pub(crate) enum Recorded {
     Product { lhs: Arc<Node>, rhs: Arc<Node>, m: usize, k: usize, n: usize },
     /// The product `xᵀ·y` of two matrices with equally many rows.
     Across { x: Arc<Node>, y: Arc<Node> },
+    /// What code of its own computes: of the first `aligned` inputs each row from the same rows, of the others the
+    /// whole.
+    Custom { kernel: Arc<Kernel>, aligned: usize, inputs: Vec<Arc<Node>> },
     /// Elements at other places.
     View { input: Arc<Node>, view: View },
 }
@@ -153,7 +157,7 @@ impl Recorded {
     pub(crate) fn inputs(&self) -> Vec<&Arc<Node>> {
         match self {
             Recorded::Fill(_) | Recorded::Sequence { .. } => Vec::new(),
-            Recorded::Map { inputs, .. } => inputs.iter().collect(),
+            Recorded::Map { inputs, .. } | Recorded::Custom { inputs, .. } => inputs.iter().collect(),
             Recorded::Reduce { input, .. } | Recorded::Scan { input, .. } | Recorded::View { input, .. } => vec![input],
             Recorded::Product { lhs, rhs, .. } => vec![lhs, rhs],
             Recorded::Across { x, y } => vec![x, y],

@@ -5,6 +5,8 @@
 pub(crate) mod cast;
 mod complex;
 pub(crate) mod copy;
+pub mod custom;
+pub(crate) mod dense;
 pub(crate) mod elementwise;
 mod float;
 pub(crate) mod fold;

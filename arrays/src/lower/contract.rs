@@ -105,7 +105,7 @@ impl Lowering<'_> {
     }
 
     /// A copy of rows in other tiles; what is whole everywhere stays as it is.
-    fn cut_anew(&mut self, placed: &Rc<Placed>, node: &Node, to: &RowDistribution) -> Result<Rc<Placed>> {
+    pub(super) fn cut_anew(&mut self, placed: &Rc<Placed>, node: &Node, to: &RowDistribution) -> Result<Rc<Placed>> {
         if placed.layout == Layout::Replicated {
             return Ok(Rc::clone(placed));
         }

@@ -5,6 +5,7 @@
 //! Never here: which nodes are kept, and when the graph runs.
 
 mod contract;
+mod custom;
 mod folding;
 mod machine;
 mod map;
@@ -13,6 +14,7 @@ mod program;
 mod rearrange;
 mod reduce;
 mod scan;
+mod tall;
 mod tree;
 
 use crate::distribution::{Layout, RowDistribution};
@@ -99,6 +101,7 @@ impl<'w> Lowering<'w> {
             Recorded::Product { lhs, rhs, m, k, n } => self.product(node, lhs, rhs, [*m, *k, *n]),
             Recorded::Across { x, y } => self.across(node, x, y),
             Recorded::Scan { fold, axis, input } => self.scan(node, *fold, *axis, input),
+            Recorded::Custom { kernel, aligned, inputs } => self.custom(node, kernel, *aligned, inputs),
             Recorded::View { input, view } => self.rearrange(node, input, view),
         }
     }

@@ -15,6 +15,11 @@ from typing import Any, ClassVar, Self, TypeAlias, final
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from girih._native_numerics import (
+    Stream as Stream, chirp as chirp, distances as distances, factor as factor, fourier as fourier,
+    frame_products as frame_products, permute as permute, square_form as square_form, tall_qr as tall_qr,
+    twiddled as twiddled,
+)
 from girih.machine import WorldInfo
 
 _Scalar: TypeAlias = bool | int | float | complex | np.generic
@@ -24,17 +29,17 @@ _Place: TypeAlias = int | slice | EllipsisType | None
 _Index: TypeAlias = _Place | tuple[_Place, ...]
 
 __all__ = [
-    "Array", "Mailbox", "Model", "Observations", "abort", "absolute", "add", "all", "all_gather_bytes", "any", "arange",
-    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asarray", "barrier", "begin_trace",
-    "bitwise_and",
-    "bitwise_or", "bitwise_xor", "broadcast_bytes", "cbrt", "ceil", "clip", "copysign", "cos", "cosh",
-    "count_nonzero", "discard_trace", "divide", "empty", "end_trace", "equal", "exp", "exp2", "expm1", "eye", "floor",
-    "floor_divide", "fmax", "fmin", "from_local", "full", "greater", "greater_equal", "hypot", "invert",
-    "isfinite", "isinf", "isnan", "left_shift", "less", "less_equal", "linspace", "load", "log", "log10", "log1p",
-    "log2", "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "max", "maximum", "mean", "min",
-    "minimum", "multiply", "negative", "not_equal", "ones", "power", "prod", "rank", "reciprocal", "remainder",
-    "report", "right_shift", "rint", "rows_of_rank", "save", "set_plugin_dir", "shut_down", "sign", "signbit", "sin",
-    "sinh", "size", "sqrt", "square", "start", "std", "subtract", "sum", "tan", "tanh", "transpose", "trunc", "var",
+    "Array", "Mailbox", "Model", "Observations", "Stream", "abort", "absolute", "add", "all", "all_gather_bytes", "any",
+    "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asarray", "barrier",
+    "begin_trace", "bitwise_and", "bitwise_or", "bitwise_xor", "broadcast_bytes", "cbrt", "ceil", "chirp", "clip",
+    "copysign", "cos", "cosh", "count_nonzero", "discard_trace", "distances", "divide", "empty", "end_trace", "equal",
+    "exp", "exp2", "expm1", "eye", "factor", "floor", "floor_divide", "fmax", "fmin", "fourier", "frame_products",
+    "from_local", "full", "greater", "greater_equal", "hypot", "invert", "isfinite", "isinf", "isnan", "left_shift",
+    "less", "less_equal", "linspace", "load", "log", "log10", "log1p", "log2", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "matmul", "max", "maximum", "mean", "min", "minimum", "multiply", "negative",
+    "not_equal", "ones", "permute", "power", "prod", "rank", "reciprocal", "remainder", "report", "right_shift", "rint",
+    "rows_of_rank", "save", "set_plugin_dir", "shut_down", "sign", "signbit", "sin", "sinh", "size", "sqrt", "square",
+    "square_form", "start", "std", "subtract", "sum", "tall_qr", "tan", "tanh", "transpose", "trunc", "twiddled", "var",
     "wait", "where", "world_info", "zeros",
 ]
 
