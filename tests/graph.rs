@@ -1,49 +1,68 @@
-//! Random graphs on one to six ranks give what program order gives, whatever is stolen and delivered when.
+//! Random graphs on one to eight ranks give what program order gives, whatever is stolen and delivered when.
 
 use girih_runtime::comm::Reduction;
 use girih_runtime::error::Error;
 use girih_runtime::graph::Access;
 use girih_runtime::ids::Rank;
 use girih_runtime::local;
+use girih_runtime::world::World;
 use girih_tests::random_graph::{Program, count_ranks};
 use std::sync::Arc;
 
+/// Programs of these seeds, in worlds of `PROGRAMS` each; in every fourth a task fails first.
 #[track_caller]
 fn check(seeds: std::ops::Range<u64>, ranks: usize, threads: usize) {
-    for seed in seeds {
-        let program = Program::random(seed, ranks);
-        // The first epoch takes the times by which later ones run in lanes.
-        let expected = program.serial(4);
-        let parts = local::run(ranks, threads, seed, |world| program.run(world, 4)).expect("the worlds start");
-        for (cell, value) in parts.into_iter().flat_map(|part| part.expect("no rank fails")) {
-            assert_eq!(value, expected[cell], "seed {seed}, {ranks} ranks, cell {cell}");
+    for first in seeds.clone().step_by(PROGRAMS as usize) {
+        let seeds = first..seeds.end.min(first + PROGRAMS);
+        let run = |world: &World, seed: u64| {
+            // The first epoch takes the times by which later ones run in lanes.
+            let (program, epochs) = (Program::random(seed, ranks), 1 + seed as usize % EPOCHS_MAX);
+            if seed % 4 == 3 { program.run_after_failure(world, epochs) } else { program.run(world, epochs) }
+        };
+        // The seed of the first program fixes the order of delivery for all of its world.
+        let parts = local::run(ranks, threads, first, |world| {
+            seeds.clone().map(|seed| run(world, seed)).collect::<Result<Vec<_>, _>>()
+        });
+        let parts: Vec<_> =
+            parts.expect("the worlds start").into_iter().map(|part| part.expect("no rank fails")).collect();
+        for (place, seed) in seeds.enumerate() {
+            let expected = Program::random(seed, ranks).serial(1 + seed as usize % EPOCHS_MAX);
+            let cells: Vec<_> = parts.iter().flat_map(|part| &part[place]).collect();
+            assert_eq!(cells.len(), expected.len());
+            for &(cell, value) in cells {
+                assert_eq!(
+                    value, expected[cell],
+                    "seed {seed} in the world of seed {first}, {ranks} ranks, cell {cell}"
+                );
+            }
         }
     }
 }
 
-#[test]
-fn one_rank_gives_program_order() {
-    check(1..60, 1, 2);
+/// Programs that share a world, and so an order of delivery.
+const PROGRAMS: u64 = 25;
+const EPOCHS_MAX: usize = 4;
+
+/// Ten thousand programs in all, on one to eight ranks.
+macro_rules! random_programs {
+    ($($name:ident: $seeds:expr, $ranks:literal ranks of $threads:literal;)*) => {
+        $(#[test]
+        fn $name() {
+            check($seeds, $ranks, $threads);
+        })*
+    };
 }
 
-#[test]
-fn two_ranks_give_program_order() {
-    check(100..200, 2, 2);
-}
-
-#[test]
-fn three_ranks_give_program_order() {
-    check(200..300, 3, 1);
-}
-
-#[test]
-fn six_ranks_give_program_order() {
-    check(300..340, 6, 1);
-}
-
-#[test]
-fn immediate_delivery_gives_program_order() {
-    check(0..1, 4, 2);
+random_programs! {
+    one_rank_gives_program_order: 1..1251, 1 ranks of 2;
+    two_ranks_give_program_order: 2000..3250, 2 ranks of 2;
+    three_ranks_give_program_order: 4000..5250, 3 ranks of 1;
+    four_ranks_give_program_order: 6000..7250, 4 ranks of 2;
+    five_ranks_give_program_order: 8000..9250, 5 ranks of 1;
+    six_ranks_give_program_order: 10_000..11_250, 6 ranks of 2;
+    seven_ranks_give_program_order: 12_000..13_250, 7 ranks of 1;
+    eight_ranks_give_program_order: 14_000..15_250, 8 ranks of 1;
+    immediate_delivery_gives_program_order: 0..25, 4 ranks of 2;
 }
 
 #[test]

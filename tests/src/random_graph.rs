@@ -5,9 +5,12 @@
 use girih_runtime::comm::Reduction;
 use girih_runtime::error::Error;
 use girih_runtime::graph::Access::{Read, Write};
+use girih_runtime::graph::{Body, Graph};
 use girih_runtime::ids::{BlockId, Rank};
+use girih_runtime::memory::BlockCell;
 use girih_runtime::world::World;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// One step of a random program over integer cells, one cell a block.
 #[derive(Clone, Debug)]
@@ -107,33 +110,57 @@ impl Program {
     /// # Errors
     /// What the graph and the world return.
     pub fn run(&self, world: &World, epochs: usize) -> Result<Vec<(usize, i64)>, Error> {
+        let recorded = self.record(world)?;
+        (0..epochs).try_for_each(|_| world.run(&recorded.graph))?;
+        Ok(recorded.cells())
+    }
+
+    /// As [`Program::run`], where the ranks agree on the graph once, after a first epoch in which a task fails: every
+    /// rank must hear of it, and the graph must run again as if it had not.
+    ///
+    /// # Errors
+    /// What the graph and the world return afterwards; `Error::Config` if a rank did not hear of the failure.
+    pub fn run_after_failure(&self, world: &World, epochs: usize) -> Result<Vec<(usize, i64)>, Error> {
+        let recorded = self.record(world)?;
+        if let Some(task) = self.steps.iter().rposition(|step| matches!(step, Step::Task { .. })) {
+            recorded.fails.store(task, Relaxed); // reaches the workers with the launch
+            // A failure of a graph without messages is heard in the next step.
+            let failed = world.run(&recorded.graph).and(world.barrier());
+            let heard = failed.as_ref().is_err_and(|error| error.to_string().contains(TOLD));
+            if !heard {
+                return Err(Error::Config(format!("{} heard {failed:?} of a failure", world.rank())));
+            }
+            recorded.fails.store(usize::MAX, Relaxed); // as above
+        }
+        for (cell, storage) in &recorded.mine {
+            storage.write().of_mut::<i64>()[0] = *cell as i64;
+        }
+        (0..epochs).try_for_each(|_| world.run_again(&recorded.graph))?;
+        Ok(recorded.cells())
+    }
+
+    /// The program's graph, with its cells at their first values.
+    fn record(&self, world: &World) -> Result<Recorded, Error> {
         let home = |cell: usize| Rank::from(cell % self.ranks);
+        let fails = Arc::new(AtomicUsize::new(usize::MAX));
         let mut graph = world.graph("random");
-        let mut blocks = Vec::new();
+        let (mut blocks, mut mine) = (Vec::new(), Vec::new());
         for cell in 0..self.cells {
             let here = home(cell) == world.rank();
             let storage = here.then(|| world.memory().block(8)).transpose()?;
             if let Some(storage) = &storage {
                 storage.write().of_mut::<i64>()[0] = cell as i64;
+                mine.push((cell, Arc::clone(storage)));
             }
             blocks.push(graph.bind(home(cell), 8, storage));
         }
-        for step in &self.steps {
+        for (place, step) in self.steps.iter().enumerate() {
             match step.clone() {
                 Step::Task { target, sources, number } => {
                     let mut accesses = vec![Write(blocks[target])];
                     accesses.extend(sources.iter().map(|&source| Read(blocks[source])));
-                    graph.task("step", home(target), 0, &accesses, || {
-                        let count = sources.len();
-                        Box::new(move |context| {
-                            let sum = (1..=count)
-                                .fold(0_i64, |sum, source| sum.wrapping_add(context.read(source).of::<i64>()[0]));
-                            let mut target = context.write(0);
-                            let value = &mut target.of_mut::<i64>()[0];
-                            *value = value.wrapping_mul(3).wrapping_add(sum).wrapping_add(number);
-                            Ok(())
-                        })
-                    })?;
+                    let fails = Arc::clone(&fails);
+                    graph.task("step", home(target), 0, &accesses, || task(place, sources.len(), number, fails))?;
                 }
                 Step::AllReduce(of_each) => graph.all_reduce(Reduction::SumI64, &of_ranks(&blocks, &of_each)),
                 Step::Broadcast(root, of_each) => graph.broadcast(Rank::from(root), &of_ranks(&blocks, &of_each)),
@@ -145,13 +172,41 @@ impl Program {
                 Step::Barrier(of_each) => graph.barrier(&of_ranks(&blocks, &of_each)),
             }
         }
-        let graph = Arc::new(graph.finish()?);
-        for _ in 0..epochs {
-            world.run(&graph)?;
-        }
-        let mine = (0..self.cells).filter(|&cell| home(cell) == world.rank());
-        Ok(mine.map(|cell| (cell, graph.cell(blocks[cell]).read().of::<i64>()[0])).collect())
+        Ok(Recorded { graph: Arc::new(graph.finish()?), mine, fails })
     }
+}
+
+/// What a task says that is told to fail.
+const TOLD: &str = "was told to fail";
+
+/// A program as one rank has recorded it.
+struct Recorded {
+    graph: Arc<Graph>,
+    /// This rank's cells by their numbers.
+    mine: Vec<(usize, Arc<BlockCell>)>,
+    /// The step that fails.
+    fails: Arc<AtomicUsize>,
+}
+
+impl Recorded {
+    fn cells(&self) -> Vec<(usize, i64)> {
+        self.mine.iter().map(|(cell, storage)| (*cell, storage.read().of::<i64>()[0])).collect()
+    }
+}
+
+/// `target ← 3·target + Σ sources + number`, unless it is this step that fails.
+fn task(place: usize, sources: usize, number: i64, fails: Arc<AtomicUsize>) -> Body {
+    Box::new(move |context| {
+        // Relaxed: stored before the launch.
+        if fails.load(Relaxed) == place {
+            return Err(format!("step {place} {TOLD}"));
+        }
+        let sum = (1..=sources).fold(0_i64, |sum, source| sum.wrapping_add(context.read(source).of::<i64>()[0]));
+        let mut target = context.write(0);
+        let value = &mut target.of_mut::<i64>()[0];
+        *value = value.wrapping_mul(3).wrapping_add(sum).wrapping_add(number);
+        Ok(())
+    })
 }
 
 fn of_ranks(blocks: &[BlockId], cells: &[usize]) -> Vec<BlockId> {
