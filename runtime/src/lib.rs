@@ -42,6 +42,7 @@ pub mod memory;
 pub mod mpi;
 pub mod pool;
 pub mod schedule;
+mod sync;
 pub mod topology;
 pub mod trace;
 mod watch;

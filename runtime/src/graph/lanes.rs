@@ -12,16 +12,13 @@
 //! Never here: who runs a lane, and how it waits.
 
 use super::build::narrow;
+use super::lane::{Mark, Progress, Want};
 use super::{Graph, Operation};
 use crate::ids::NodeId;
 use crossbeam::utils::CachePadded;
 use std::cmp::Reverse;
 use std::ops::Range;
-use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, SeqCst},
-    fence,
-};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The schedule of one rank's tasks.
 #[derive(Debug)]
@@ -41,12 +38,7 @@ pub struct Lanes {
 /// One sequence of tasks, and how far it has come in this epoch.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
-    /// Steps done, as far as others must know.
-    done: CachePadded<AtomicU32>,
-    /// Where whoever takes the lane begins; handed on with the lane.
-    next: AtomicU32,
-    /// What a lane that nobody runs waits for; 0 if somebody runs it.
-    wanted: AtomicU64,
+    progress: Progress,
     steps: Range<u32>,
     /// The NUMA domain of its tasks.
     domain: u32,
@@ -65,43 +57,6 @@ pub(crate) struct Step {
     pub(crate) sends: bool,
     /// Other lanes wait for it.
     pub(crate) tells: bool,
-}
-
-/// A position: so many steps of a lane are done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
-    /// Which lane.
-    pub(crate) lane: u32,
-    /// How many steps.
-    pub(crate) done: u32,
-}
-
-/// What a lane that nobody runs waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Want {
-    Mark(Mark),
-    /// The messages before this task.
-    Messages(NodeId),
-}
-
-const FOR_MESSAGES: u64 = 1 << 63;
-const FOR_MARK: u64 = 1 << 62;
-
-impl Want {
-    fn word(self) -> u64 {
-        match self {
-            Want::Mark(Mark { lane, done }) => FOR_MARK | u64::from(lane) << 32 | u64::from(done),
-            Want::Messages(node) => FOR_MESSAGES | u64::from(node.0),
-        }
-    }
-
-    fn of(word: u64) -> Option<Want> {
-        if word & FOR_MESSAGES != 0 {
-            return Some(Want::Messages(NodeId(word as u32)));
-        }
-        let lane = ((word & !FOR_MARK) >> 32) as u32;
-        (word & FOR_MARK != 0).then_some(Want::Mark(Mark { lane, done: word as u32 }))
-    }
 }
 
 impl Lanes {
@@ -177,7 +132,7 @@ impl Lanes {
 
     /// True if a position is reached; then what its steps wrote is visible.
     pub(crate) fn reached(&self, mark: Mark) -> bool {
-        self.lanes[mark.lane as usize].done.load(Acquire) >= mark.done // pairs with the SeqCst store in `tell`
+        self.lanes[mark.lane as usize].progress.reached(mark.done)
     }
 
     /// Makes the graph's counters and the lanes ready for an epoch, in lanes or not; nothing of the graph runs.
@@ -189,12 +144,7 @@ impl Lanes {
                 node.open.store(if in_lanes { messages } else { node.dependencies }, Relaxed); // as above
             }
         }
-        for lane in self.iter() {
-            // Relaxed: as above.
-            lane.done.store(0, Relaxed);
-            lane.next.store(0, Relaxed);
-            lane.wanted.store(0, Relaxed);
-        }
+        self.iter().for_each(|lane| lane.progress.reset());
     }
 }
 
@@ -206,28 +156,22 @@ impl Lane {
 
     /// Where whoever takes the lane begins.
     pub(crate) fn next(&self) -> usize {
-        self.next.load(Relaxed) as usize // Relaxed: came with the lane, by `take` and a queue of jobs
+        self.progress.next()
     }
 
     /// Says that so many steps are done.
     pub(crate) fn tell(&self, done: usize) {
-        // SeqCst: the look for lanes that wait comes after; `leave` stands opposite.
-        self.done.store(done as u32, SeqCst);
+        self.progress.tell(done);
     }
 
     /// Leaves the lane to whoever sees that what it waits for is there. The caller then looks once more itself.
     pub(crate) fn leave(&self, next: usize, want: Want) {
-        self.next.store(next as u32, Relaxed); // handed on by the next line
-        self.wanted.store(want.word(), SeqCst);
-        fence(SeqCst); // the second look comes after; `tell` stands opposite
+        self.progress.leave(next, want);
     }
 
     /// Takes a lane that was left, if what it wants is `there`; true for one taker alone.
     pub(crate) fn take(&self, there: impl Fn(Want) -> bool) -> bool {
-        let word = self.wanted.load(SeqCst);
-        let wanted = Want::of(word).is_some_and(there);
-        // SeqCst: the winner sees `next`; Relaxed: the loser sees nothing.
-        wanted && self.wanted.compare_exchange(word, 0, SeqCst, Relaxed).is_ok()
+        self.progress.take(there)
     }
 }
 

@@ -11,12 +11,14 @@
 
 mod build;
 mod collective;
+mod lane;
 mod lanes;
 mod node;
 
 pub use build::GraphBuilder;
+pub(crate) use lane::Want;
 pub use lanes::Lanes;
-pub(crate) use lanes::{Lane, Step, Want};
+pub(crate) use lanes::{Lane, Step};
 pub use node::{Access, Body, Context, Node, Operation};
 
 use crate::fingerprint::Fingerprint;

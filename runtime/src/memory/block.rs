@@ -1,8 +1,8 @@
 //! Blocks: runs of bytes that have one writer or many readers, never both.
 //!
 //! Invariant 1: the blocks of one slab are disjoint (kept by [`Slab::split`], which may be called once).
-//! Invariant 2: `state` counts the guards alive: `WRITING` for one writer, else the number of readers.
-//! Invariant 3: an epoch of a graph stands in `state` as one guard for all its tasks, a writer's if any of them writes.
+//! Invariant 2: `users` counts the guards alive: one writer, or any number of readers.
+//! Invariant 3: an epoch of a graph stands in `users` as one guard for all its tasks, a writer's if any of them writes.
 //! Within the epoch its edges order the accesses ([`Grant`]), so that tasks change no counter that workers share.
 //! A graph orders all declared accesses of a block, so taking a guard never has to wait; a guard that
 //! cannot be had is a mistake in the runtime, and panics instead of racing.
@@ -10,21 +10,18 @@
 #![allow(unsafe_code, reason = "raw pages become slices here, under the invariants above")]
 
 use super::Memory;
+use super::count::Count;
 use bytemuck::Pod;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{
-    AtomicBool, AtomicU32,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
-};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 const LINE: usize = 64;
 /// From this size on, pages come from the system untouched, so that the first writer places them.
 const MAPPED_BYTES_MIN: usize = 256 << 10;
 const HUGE_PAGE_BYTES: usize = 2 << 20;
-const WRITING: u32 = 1 << 31;
 
 /// Owned bytes, aligned to a cache line.
 #[derive(Debug)]
@@ -119,7 +116,7 @@ impl Slab {
             // SAFETY: the sum of the lengths was checked, so offset and length lie within the slab.
             let start = unsafe { slab.start().add(offset) };
             offset += bytes;
-            Arc::new(BlockCell { slab: Arc::clone(slab), start, bytes, state: AtomicU32::new(0) })
+            Arc::new(BlockCell { slab: Arc::clone(slab), start, bytes, users: Count::default() })
         };
         lengths.iter().map(cut).collect()
     }
@@ -148,7 +145,7 @@ pub struct BlockCell {
     /// Within the slab, with `bytes` bytes behind it.
     start: NonNull<u8>,
     bytes: usize,
-    state: AtomicU32,
+    users: Count,
 }
 
 // SAFETY: the bytes belong to the slab, which may go to any thread, and live as long as this share in it.
@@ -201,21 +198,12 @@ impl BlockCell {
 
     /// Opens the block for all tasks of an epoch, as a writer if any of them writes; false if it is open elsewhere.
     pub(crate) fn claim(&self, writes: bool) -> bool {
-        if writes {
-            // AcqRel: as for a writer's guard.
-            return self.state.compare_exchange(0, WRITING, AcqRel, Relaxed).is_ok();
-        }
-        let one_more = |state: u32| (state < WRITING).then_some(state + 1);
-        self.state.fetch_update(Acquire, Relaxed, one_more).is_ok() // as for a reader's guard
+        if writes { self.users.begin_write() } else { self.users.try_read() }
     }
 
     /// Ends what `claim` began, when all tasks of the epoch are done.
     pub(crate) fn give_up(&self, writes: bool) {
-        if writes {
-            self.state.store(0, Release); // as when a writer's guard is dropped
-        } else {
-            self.state.fetch_sub(1, Release); // as when a reader's guard is dropped
-        }
+        if writes { self.users.end_write() } else { self.users.end_read() }
     }
 }
 
@@ -237,30 +225,25 @@ pub unsafe trait Holder: Deref<Target = BlockCell> {
 
 impl BlockCell {
     pub(super) fn count_reader(&self) {
-        // Acquire pairs with the Release of the last writer's guard: its bytes are visible here. After a refusal the
-        // count is one too high until the writer ends, which sets it to zero.
-        let before = self.state.fetch_add(1, Acquire);
-        assert!(before < WRITING, "a block was read while it was written");
+        assert!(self.users.begin_read(), "a block was read while it was written");
     }
 
     pub(super) fn count_writer(&self) {
-        // AcqRel: pairs with the Release of every guard before it and keeps later writes behind it.
-        let taken = self.state.compare_exchange(0, WRITING, AcqRel, Relaxed);
-        assert!(taken.is_ok(), "a block was written while it was used");
+        assert!(self.users.begin_write(), "a block was written while it was used");
     }
 
     pub(super) fn discount_reader(&self) {
-        self.state.fetch_sub(1, Release); // pairs with the AcqRel of the next writer
+        self.users.end_read();
     }
 
     pub(super) fn discount_writer(&self) {
-        self.state.store(0, Release); // publishes the bytes; pairs with the Acquire of the next guard
+        self.users.end_write();
     }
 }
 
 macro_rules! counted {
     ($($holder:ty),*) => {$(
-        // SAFETY: `state` refuses what would share the block with a writer.
+        // SAFETY: `users` refuses what would share the block with a writer.
         unsafe impl Holder for $holder {
             fn begin_read(&self) {
                 self.count_reader();

@@ -4,6 +4,7 @@
 //! Never here: who reads or writes a block, and when.
 
 mod block;
+mod count;
 mod grant;
 
 pub use block::{BlockCell, Holder, ReadGuard, Slab, WriteGuard};

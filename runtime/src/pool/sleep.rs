@@ -3,13 +3,10 @@
 //! Invariant: after `wake_one` returns, some worker is awake that has not yet looked for work since the push.
 //! Argument: a sleeper first announces itself, then looks once more; a waker first pushes, then looks for
 //! sleepers. Both put a sequentially consistent fence between the two steps, so at least one sees the other.
+//! Proof: `PROTOCOL.md`, "No lost wake-up". Model: `tests/models/src/sleep_model.rs`.
 
-use std::sync::atomic::{
-    AtomicUsize,
-    Ordering::{Relaxed, SeqCst},
-    fence,
-};
-use std::sync::{Condvar, Mutex, PoisonError};
+use crate::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst, fence};
+use crate::sync::{Condvar, Mutex, PoisonError};
 
 #[derive(Default)]
 pub(super) struct Sleep {
@@ -23,8 +20,8 @@ pub(super) struct Sleep {
 impl Sleep {
     /// Sleeps until called, unless `ready` holds after the announcement.
     pub(super) fn sleep_unless(&self, ready: impl Fn() -> bool) {
-        self.sleepers.fetch_add(1, SeqCst); // announces; the fence in `wake_one` stands opposite
-        fence(SeqCst);
+        self.sleepers.fetch_add(1, Relaxed); // announces; ordered by the fence
+        fence(SeqCst); // the look comes after; the fence in `wake_one` stands opposite
         if ready() {
             self.withdraw();
             return;
@@ -39,7 +36,7 @@ impl Sleep {
     /// Takes the announcement back, or, if a waker has already counted it, the call that goes with it.
     fn withdraw(&self) {
         // Relaxed: the count of sleepers carries no data.
-        let unclaimed = self.sleepers.fetch_update(SeqCst, Relaxed, |sleepers| sleepers.checked_sub(1));
+        let unclaimed = self.sleepers.fetch_update(Relaxed, Relaxed, |sleepers| sleepers.checked_sub(1));
         if unclaimed.is_err() {
             let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
             while *calls == 0 {
@@ -56,8 +53,8 @@ impl Sleep {
         if self.sleepers.load(Relaxed) == 0 {
             return;
         }
-        // Relaxed on failure: there is nobody to call.
-        if self.sleepers.fetch_update(SeqCst, Relaxed, |sleepers| sleepers.checked_sub(1)).is_ok() {
+        // Relaxed: whoever is called takes the lock below.
+        if self.sleepers.fetch_update(Relaxed, Relaxed, |sleepers| sleepers.checked_sub(1)).is_ok() {
             *self.calls.lock().unwrap_or_else(PoisonError::into_inner) += 1;
             self.called.notify_one();
         }
@@ -66,7 +63,7 @@ impl Sleep {
     /// Calls all sleepers back.
     pub(super) fn wake_all(&self) {
         fence(SeqCst); // as in `wake_one`
-        let sleepers = self.sleepers.swap(0, SeqCst);
+        let sleepers = self.sleepers.swap(0, Relaxed); // Relaxed: ordered by the fence
         *self.calls.lock().unwrap_or_else(PoisonError::into_inner) += sleepers;
         self.called.notify_all();
     }

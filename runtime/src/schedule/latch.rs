@@ -1,6 +1,8 @@
 //! A flag that opens once, and those who wait for it.
+//!
+//! Proof: `PROTOCOL.md`, "The end is seen". Model: `tests/models/src/latch_model.rs`.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use crate::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a wait lasts before the waiter is asked whether it still wants to wait.
