@@ -22,7 +22,7 @@ fn claims(page: &str) -> Vec<(usize, String, Vec<String>)> {
     claims
 }
 
-/// The tests of the tree by name: functions of Python, functions of Rust under `#[test]`, and what makes such functions.
+/// The tests of the tree by name: functions of Python, of Rust under `#[test]`, and of a macro that makes such.
 fn tests() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for source in rust_under("") {
