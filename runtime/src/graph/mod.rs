@@ -14,12 +14,14 @@ mod collective;
 mod lane;
 mod lanes;
 mod node;
+mod outline;
 
 pub use build::GraphBuilder;
 pub(crate) use lane::Want;
 pub use lanes::Lanes;
 pub(crate) use lanes::{Lane, Step};
 pub use node::{Access, Body, Context, Node, Operation};
+pub use outline::Outline;
 
 use crate::fingerprint::Fingerprint;
 use crate::ids::{BlockId, NodeId};
