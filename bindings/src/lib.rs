@@ -27,7 +27,7 @@ mod _native {
     #[pymodule_export]
     use super::world::{
         abort, all_gather_bytes, barrier, begin_trace, broadcast_bytes, discard_trace, end_trace, rank, report,
-        set_plugin_dir, shut_down, size, start, world_info,
+        set_plugin_dir, shut_down, size, start, trace_process, world_info,
     };
 
     #[pymodule_export]

@@ -11,6 +11,7 @@ use pyo3::types::{PyBytes, PyDict};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 enum State {
     New,
@@ -145,6 +146,16 @@ pub(crate) fn begin_trace(py: Python<'_>, path: PathBuf) -> PyResult<()> {
 pub(crate) fn end_trace(py: Python<'_>) -> PyResult<()> {
     let world = world(py)?;
     py.detach(|| world.end_trace()).map_err(|error| runtime_error(py, &error))
+}
+
+#[pyfunction]
+#[pyo3(signature = (number, what, began, ended, /))]
+pub(crate) fn trace_process(number: u32, what: &str, began: f64, ended: f64) {
+    // A world that is being started records nothing yet.
+    if let Ok(State::Open(world)) = STATE.try_lock().as_deref() {
+        let [began, ended] = [began, ended].map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
+        world.trace_process(number, what, began, ended);
+    }
 }
 
 #[pyfunction]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 
@@ -180,3 +181,26 @@ def test_arrays_of_a_script_on_rank_zero_alone_are_an_error(tmp_path):
     module = [sys.executable, "-m", "girih.futures", str(script)]
     run = run_command([*launch_line("openmpi", 2), *module], tmp_path, timeout=40)
     assert run.status != 0 and "DivergenceError" in run.errors
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_tasks_are_in_the_trace_of_everything_else(on_ranks, tmp_path, ranks):
+    path = tmp_path / "trace.json"
+    code = f"""
+    import time
+    import girih as gr
+    from girih.futures import RankExecutor
+    def some_name(n):
+        time.sleep(0.01)
+    with RankExecutor(max_workers=2) as executor, gr.trace({str(path)!r}):
+        [future.result() for future in [executor.submit(some_name, n) for n in range(20)]]
+        gr.arange(100000).sum().item()
+    """
+    on_ranks(code, ranks).succeeded()
+    events = json.loads(path.read_text())["traceEvents"]
+    spans = [event for event in events if event.get("cat") == "process"]
+    assert [event["name"] for event in spans] == ["some_name"] * 20
+    assert {event["pid"] for event in spans} == set(range(ranks))
+    assert all(10_000 <= event["dur"] < 5_000_000 for event in spans)
+    names = [event["args"]["name"] for event in events if event["name"] == "thread_name"]
+    assert any(name.startswith("process ") for name in names)

@@ -39,8 +39,8 @@ __all__ = [
     "logical_or", "logical_xor", "matmul", "max", "maximum", "mean", "min", "minimum", "multiply", "negative",
     "not_equal", "ones", "permute", "power", "prod", "rank", "reciprocal", "remainder", "report", "right_shift", "rint",
     "rows_of_rank", "save", "set_plugin_dir", "shut_down", "sign", "signbit", "sin", "sinh", "size", "sqrt", "square",
-    "square_form", "start", "std", "subtract", "sum", "tall_qr", "tan", "tanh", "transpose", "trunc", "twiddled", "var",
-    "wait", "where", "world_info", "zeros",
+    "square_form", "start", "std", "subtract", "sum", "tall_qr", "tan", "tanh", "trace_process", "transpose", "trunc",
+    "twiddled", "var", "wait", "where", "world_info", "zeros",
 ]
 
 def set_plugin_dir(path: str) -> None:
@@ -112,6 +112,9 @@ def end_trace() -> None:
     Raises OSError on all ranks if rank 0 cannot write it, ValueError if no trace is being recorded.
     """
 
+def trace_process(number: int, what: str, began: float, ended: float, /) -> None:
+    """Notes in a trace that is being recorded what a process of this rank ran, from and until so many seconds ago."""
+
 def discard_trace() -> None:
     """Ends the trace, if there is one, without a file. Local; for a program that fails."""
 
@@ -129,14 +132,9 @@ class Mailbox:
     """Bytes to and from other ranks at any time; each of `peers` opens one to this rank too. One at a time."""
 
     def __new__(cls, peers: Sequence[int], /) -> Mailbox: ...
-    def send(self, to: int, data: bytes, /) -> None:
-        """Sends a copy; returns at once."""
-
-    def receive(self, timeout: float | None = None, /) -> tuple[int, bytes] | None:
-        """The next message after its sender's rank; None if none comes within `timeout` seconds."""
-
-    def close(self) -> None:
-        """Says goodbye to the peers, who must do so too before the world ends."""
+    def send(self, to: int, data: bytes, /) -> None: ...
+    def receive(self, timeout: float | None = None, /) -> tuple[int, bytes] | None: ...
+    def close(self) -> None: ...
 
 @final
 class Array:

@@ -25,6 +25,7 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release},
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 use track::{Kept, Kind};
 
 /// Whose events a track holds.
@@ -38,6 +39,8 @@ pub enum Who {
     Messages,
     /// A worker, by its number.
     Worker(u32),
+    /// Processes that run tasks for this rank and tell it when.
+    Processes,
 }
 
 /// The events of one rank.
@@ -47,6 +50,7 @@ pub struct Tracer {
     /// What happens to messages, told by workers, the comm thread and users.
     messages: Mutex<Recorder>,
     main: Mutex<Recorder>,
+    processes: Mutex<Recorder>,
 }
 
 /// Whether events are wanted, and where they are kept.
@@ -85,7 +89,8 @@ impl Default for Tracer {
     fn default() -> Tracer {
         let switch = Arc::new(Switch::default());
         let recorder = |who| Mutex::new(Recorder::new(Arc::clone(&switch), who));
-        Tracer { messages: recorder(Who::Messages), main: recorder(Who::Main), switch }
+        let (messages, main) = (recorder(Who::Messages), recorder(Who::Main));
+        Tracer { messages, main, processes: recorder(Who::Processes), switch }
     }
 }
 
@@ -163,13 +168,29 @@ impl Tracer {
     /// A main thread has done this since `begun`; `bytes` of blocks are in use at its end.
     pub fn main(&self, begun: Option<Begun>, what: &str, bytes: usize) {
         let Some(begun) = begun else { return };
+        let text = self.text(what);
+        self.main.lock().unwrap_or_else(PoisonError::into_inner).span(begun, text, (bytes >> 10) as u32);
+    }
+
+    /// A process of this rank, by its number, has run this; it began and ended so long ago.
+    pub fn process(&self, number: u32, what: &str, began: Duration, ended: Duration) {
+        if self.is_on() {
+            let text = self.text(what);
+            let ago = |time: Duration| now().saturating_sub(time.as_nanos() as u64);
+            let processes = self.processes.lock().unwrap_or_else(PoisonError::into_inner);
+            processes.process(ago(began), ago(ended), text, number);
+        }
+    }
+
+    /// The number of a text.
+    fn text(&self, what: &str) -> u32 {
         let mut session = self.switch.kept();
-        let text = session.texts.iter().rposition(|text| text == what).unwrap_or_else(|| {
+        let known = session.texts.iter().rposition(|text| text == what);
+        let text = known.unwrap_or_else(|| {
             session.texts.push(what.to_string());
             session.texts.len() - 1
         });
-        drop(session);
-        self.main.lock().unwrap_or_else(PoisonError::into_inner).span(begun, text as u32, (bytes >> 10) as u32);
+        text as u32
     }
 
     fn messages(&self) -> MutexGuard<'_, Recorder> {

@@ -82,7 +82,7 @@ fn messages_of(tracks: &[Track]) -> Vec<Message> {
                     messages.push(Message { launch, node, begin, end: entry.begin.max(begin), lane: 0 });
                 }
             }
-            Kind::Task | Kind::State | Kind::Steal | Kind::Main => {}
+            Kind::Task | Kind::State | Kind::Steal | Kind::Main | Kind::Process => {}
         }
     }
     messages

@@ -10,6 +10,7 @@ use super::plan::{Launch, PlannedKind};
 use super::recording::{Message, Recording};
 use super::track::{Entry, Kind};
 use crate::ids::Rank;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// What a file of events begins with, before the parts of all ranks.
@@ -21,6 +22,8 @@ const MAIN: u32 = 0;
 const COMM: u32 = 1;
 const WORKERS: u32 = 2;
 const LANES: u32 = 1000;
+/// Below all the others.
+const PROCESSES: u32 = 1 << 20;
 
 /// What a rank's part of the file says of the rank.
 #[derive(Clone, Debug)]
@@ -119,6 +122,8 @@ impl Text {
         let threads = [(MAIN, "main".to_string()), (COMM, "comm".to_string())];
         let threads = threads.into_iter().filter(|&(tid, _)| tid != COMM || *size > 1);
         let threads = threads.chain((0..*workers as u32).map(|worker| (WORKERS + worker, format!("worker {worker}"))));
+        let processes = self.processes().into_iter().map(|number| (PROCESSES + number, format!("process {number}")));
+        let threads = threads.chain(processes);
         for (tid, text) in threads.chain((0..lanes).map(|lane| (LANES + lane, format!("messages {lane}")))) {
             name("thread_name", tid, "name", &quoted(&text));
             name("thread_sort_index", tid, "sort_index", &tid.to_string());
@@ -137,12 +142,19 @@ impl Text {
         });
     }
 
+    /// The numbers of the processes that ran something.
+    fn processes(&self) -> BTreeSet<u32> {
+        let entries = self.recording.tracks.iter().flat_map(|track| &track.entries);
+        entries.filter(|entry| entry.kind == Kind::Process).map(|entry| entry.second).collect()
+    }
+
     fn entry(&self, who: Who, entries: &[Entry], index: usize, out: &mut String) {
         let entry = &entries[index];
         let tid = match who {
             Who::Main => MAIN,
             Who::Comm | Who::Messages => COMM,
             Who::Worker(worker) => WORKERS + worker,
+            Who::Processes => PROCESSES + entry.second,
         };
         let (rank, begin, duration) = (self.stage.rank.0, self.time(entry.begin), entry.duration as f64 / 1e3);
         match entry.kind {
@@ -169,6 +181,10 @@ impl Text {
                 event(out, "bytes in use", "C", rank, tid, |out| {
                     write!(out, ",\"ts\":{:.3},\"args\":{{\"bytes\":{bytes}}}", begin + duration)
                 });
+            }
+            Kind::Process => {
+                let text = quoted(&self.recording.texts[entry.first as usize]);
+                span(out, &text, "process", (rank, tid), begin, duration, |_| Ok(()));
             }
             Kind::Posted | Kind::Completed => {}
         }

@@ -30,9 +30,12 @@ pub(super) enum Kind {
     Completed,
     /// A main thread did something: its time, the number of its text, and kibibytes in use.
     Main,
+    /// A process ran something: its time, the number of its text, and the process's number.
+    Process,
 }
 
-const KINDS: [Kind; 6] = [Kind::Task, Kind::State, Kind::Steal, Kind::Posted, Kind::Completed, Kind::Main];
+const KINDS: [Kind; 7] =
+    [Kind::Task, Kind::State, Kind::Steal, Kind::Posted, Kind::Completed, Kind::Main, Kind::Process];
 
 /// What a thread does that runs no task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,6 +197,11 @@ impl Recorder {
     pub(super) fn span(&self, Begun(begin): Begun, text: u32, kibibytes: u32) {
         let duration = now() - begin;
         self.write(Entry { kind: Kind::Main, begin, duration, first: text, second: kibibytes });
+    }
+
+    pub(super) fn process(&self, begin: u64, end: u64, text: u32, number: u32) {
+        let duration = end.saturating_sub(begin);
+        self.write(Entry { kind: Kind::Process, begin, duration, first: text, second: number });
     }
 
     fn write(&self, entry: Entry) {

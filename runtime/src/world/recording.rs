@@ -17,6 +17,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Exchanges of clocks at either end; the quickest of them bounds the difference best.
 const EXCHANGES: usize = 16;
@@ -56,6 +57,12 @@ impl World {
         self.0.tracer.start();
         *recording = Some(Recording { path: path.to_path_buf(), file, begun });
         Ok(())
+    }
+
+    /// Notes in the trace, if one is being recorded, that a process of this rank has run something, whose begin and
+    /// end lie so far back.
+    pub fn trace_process(&self, number: u32, what: &str, began: Duration, ended: Duration) {
+        self.0.tracer.process(number, what, began, ended);
     }
 
     /// True while a trace is being recorded.

@@ -488,4 +488,4 @@ class Dispatcher:
 def _tracer() -> Callable[[int, str, float, float], None] | None:
     """What notes tasks in a trace; `None` where girih's arrays, which traces are of, were never imported."""
     native = sys.modules.get("girih._native")
-    return None if native is None else getattr(native, "trace_process", None)
+    return None if native is None else native.trace_process
