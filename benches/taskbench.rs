@@ -28,7 +28,7 @@ struct Options {
     /// Workers of each rank; without it, one for each core of the rank.
     #[arg(long)]
     threads: Option<usize>,
-    /// Outputs kept of each point; by default as few as the pattern allows without further edges.
+    /// Outputs kept of each point; by default few enough for the cache.
     #[arg(long)]
     fields: Option<usize>,
     /// Records a trace of everything into this file.
@@ -98,7 +98,7 @@ fn unroll(world: &World, options: &Options, iterations: &Arc<AtomicU32>) -> Resu
     let mut builder = world.graph("taskbench");
     let owner = |point: usize| Rank::from(point * world.size() / sweep.width);
     for graph in sweep.graphs() {
-        let fields = options.fields.unwrap_or(fields_min(graph, sweep.steps)).min(sweep.steps);
+        let fields = options.fields.unwrap_or(fields_min(graph)).min(sweep.steps);
         let blocks = (0..fields * sweep.width)
             .map(|index| builder.block(owner(index % sweep.width), size_of::<Stamp>()))
             .collect::<Result<Vec<BlockId>>>()?;
@@ -117,12 +117,12 @@ fn unroll(world: &World, options: &Options, iterations: &Arc<AtomicU32>) -> Resu
     builder.finish()
 }
 
-/// Two where a point's readers are the points it reads, so that writing waits for no more than reading does; else an
-/// output for each task, as writing over an old one would wait for its readers.
-fn fields_min(graph: TaskGraph, steps: usize) -> usize {
+/// Two where a point's readers are the points it reads, so that writing waits for no more than reading does; else four,
+/// so that writing waits for readers long done, and few receives are posted at a time.
+fn fields_min(graph: TaskGraph) -> usize {
     match graph.pattern {
         Pattern::Stencil1d | Pattern::Nearest | Pattern::AllToAll => 2,
-        Pattern::Trivial | Pattern::Spread | Pattern::Fft | Pattern::Dom | Pattern::RandomNearest => steps,
+        Pattern::Trivial | Pattern::Spread | Pattern::Fft | Pattern::Dom | Pattern::RandomNearest => 4,
     }
 }
 

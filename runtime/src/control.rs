@@ -16,6 +16,7 @@ use crate::schedule::Latch;
 use crate::trace::Tracer;
 use crate::watch::{Report, Vigil};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Tells where the user's program called what is about to be done, as `file:line`.
@@ -258,6 +259,17 @@ impl Turn<'_> {
         let completion = Arc::clone(&waiter) as Arc<dyn Completion>;
         comm.post(Post { operation, request: Request::Collective { sequence, kind }, completion, index: 0 });
         let comm = Arc::clone(comm);
+        comm.poke();
+        // What comes soon comes without a switch of threads.
+        for _ in 0..DRIVES {
+            if waiter.ended.is_open() {
+                break;
+            }
+            if comm.wants_driver() && !comm.drive() {
+                thread::yield_now();
+            }
+        }
+        comm.leave();
         let mut vigil = self.vigil();
         while !waiter.ended.wait_a_while() {
             self.watch(&mut vigil, 0, &|| comm.outstanding());
@@ -268,6 +280,9 @@ impl Turn<'_> {
         waiter.outcome.lock().unwrap_or_else(PoisonError::into_inner).take().expect("set before the latch opens")
     }
 }
+
+/// How often a thread that waits for a collective drives the transport itself before it leaves that to others.
+const DRIVES: u32 = 64;
 
 /// A failure as the other ranks read it.
 pub(crate) fn text_of(error: &Error) -> String {

@@ -79,6 +79,7 @@ impl Mailbox {
         self.post_office.send_frame(to, bytes.len() as u64, if inline { bytes } else { &[] })?;
         if let Some(rest) = rest {
             self.post_office.post(Request::Send { to, tag: TAG, data: rest }, Arc::new(Sent));
+            self.post_office.comm.poke();
         }
         Ok(())
     }
@@ -135,6 +136,7 @@ impl PostOffice {
             frame[LENGTH_BYTES + inline.len()..].fill(0);
         }
         self.post(Request::Send { to, tag: TAG, data: cell }, Arc::new(Sent));
+        self.comm.poke();
         Ok(())
     }
 

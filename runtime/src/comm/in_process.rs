@@ -66,6 +66,10 @@ impl Transport for InProcess {
         self.size
     }
 
+    fn any_thread(&self) -> bool {
+        true
+    }
+
     fn post_send(&mut self, ticket: Ticket, to: Rank, tag: Tag, data: ReadGuard) -> Result<()> {
         let key = (self.rank, to, tag);
         self.hub().mail.entry(key).or_default().push_back(data.to_vec());

@@ -1,9 +1,10 @@
-//! Who talks: one thread per rank, sole caller of the transport.
+//! Who talks: one engine per rank calls the transport, driven by one thread at a time, mostly the comm thread.
 //!
 //! Workers and users post requests and are told of their end; they never call a transport, and never wait in one.
 //! Never here: graphs, tasks.
 
 mod collective;
+mod engine;
 pub mod in_process;
 mod meeting;
 mod over_mpi;

@@ -1,43 +1,57 @@
-//! The comm thread: sole caller of the transport, which it never waits in.
+//! The comm thread, and the workers in its place: whoever drives the engine calls the transport, one at a time.
 //!
-//! It takes posts from a queue, hands them to the transport, tests what is outstanding, and tells the poster.
-//! Collectives carry a number and are posted in that order whatever order they become ready in, so that all
-//! ranks post the same ones in the same order. While requests are in flight it polls, spinning only if it has a
-//! seat of its own, then yields between polls, then naps; it sleeps on its queue when nothing is outstanding, so an
-//! idle world costs no processor time.
+//! Posts go to a queue; a driver hands them to the transport, tests what is outstanding, and tells the posters. A
+//! thread that waits for messages anyway drives ([`CommThread::drive`]), so that what comes goes on without a switch of
+//! threads; the comm thread drives while all others compute or sleep.
+//! Invariant 1: the engine is driven under its lock, which is only ever tried for; who finds it taken leaves his posts
+//! to the holder, who looks at the queue once more after letting go.
+//! Invariant 2: while anything is queued or outstanding, the comm thread is awake or naps, and whoever drove it last
+//! has seen that. It sleeps without a limit only if nothing is, having said so before its last look.
+//! While requests are in flight it polls, spinning only if it has a seat of its own, then yields between polls, then
+//! naps, the longer the longer nothing has moved; on a seat that it shares it naps while others drive. An idle world
+//! costs no processor time.
+//! Completions are called by a driver under the lock: they post and make tasks ready, and never drive.
 
 use super::collective::CollectiveRequest;
+use super::engine::Engine;
 use super::traffic::{Ledger, Traffic};
-use super::transport::{Ticket, Transport};
+use super::transport::Transport;
 use crate::error::{Error, Result};
 use crate::ids::{Rank, Tag};
 use crate::memory::BlockCell;
 use crate::topology::{CpuSet, bind_this_thread};
 use crate::trace::{Recorder, State};
-use crossbeam::channel::{self, Receiver, Sender};
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
+use crossbeam::channel;
+use std::collections::{BTreeMap, VecDeque};
 use std::hint;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Empty polls before a thread with a seat of its own yields, and before any thread naps.
 const SPINS: u32 = 100;
 const YIELDS: u32 = 100;
-/// A nap ends early when a post arrives. Shorter ones cost as much processor time as spinning.
+/// A nap ends early when the bell rings. Shorter ones cost as much processor time as spinning.
 const NAP: Duration = Duration::from_micros(50);
-/// A wait of a tenth of a second may well become a long one, such as a mailbox's: it then costs next to nothing.
-const NAPS: u32 = 1000;
+/// After so many naps they are twice as long, then three times, and so on: a long wait is polled for seldom.
+const NAPS_ALIKE: u32 = 8;
+/// A yield that took this long gave the core to somebody who wants it, so naps follow at once.
+const YIELD_MAX: Duration = Duration::from_micros(200);
+/// The longest nap.
 const LONG_NAP: Duration = Duration::from_millis(1);
+/// So long the thread naps when nothing is left to do, before it sleeps and must be woken.
+const LINGER: Duration = Duration::from_millis(10);
 /// How long a thread that waits anyway waits for a list of what is outstanding.
 const ANSWER: Duration = Duration::from_millis(500);
-/// So many outstanding operations are named.
-const NAMED_MAX: usize = 8;
 
 /// Hears of the end of a post.
 pub trait Completion: Send + Sync {
-    /// Post `index` is done; its blocks are free again. Called on the comm thread.
+    /// Post `index` is done; its blocks are free again. Called by whoever drives; may post, must not wait.
     fn completed(self: Arc<Self>, index: u32, outcome: Result<()>);
 }
 
@@ -82,44 +96,49 @@ pub struct Post {
     pub index: u32,
 }
 
-/// An operation that was given to the transport and is not complete.
-struct Outstanding {
-    completion: Arc<dyn Completion>,
-    index: u32,
-    what: What,
-}
-
-/// What an outstanding operation is, with its bytes.
-#[derive(Clone, Copy)]
-enum What {
-    Send(Rank, usize),
-    Receive(Rank, usize),
-    Collective(&'static str, usize),
-}
-
-impl fmt::Display for What {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            What::Send(to, bytes) => write!(f, "a send of {bytes} bytes to {to}"),
-            What::Receive(from, bytes) => write!(f, "a receive of {bytes} bytes from {from}"),
-            What::Collective(kind, bytes) => write!(f, "{kind} of {bytes} bytes, to which some rank has not come"),
-        }
-    }
-}
-
 enum Command {
-    Post(Post),
-    Report(Sender<String>),
-    TakeSeat(CpuSet, bool),
+    TakeSeat(CpuSet),
     Abort(i32),
     Stop,
 }
 
 /// The handle of the comm thread. Dropping it stops the thread.
 pub struct CommThread {
-    commands: Sender<Command>,
+    shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    ledger: Arc<Ledger>,
+}
+
+/// How deep the comm thread sleeps: not at all, until it looks again soon, or until it is woken.
+const AWAKE: usize = 0;
+const NAPS: usize = 1;
+const SLEEPS: usize = 2;
+
+/// What wakes the comm thread.
+#[derive(Default)]
+struct Desk {
+    commands: VecDeque<Command>,
+    rung: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// `None` before the transport is open and after its end.
+    engine: Mutex<Option<Engine>>,
+    /// The transport may be called by any thread, one at a time.
+    any_thread: AtomicBool,
+    /// The comm thread has a core that no worker uses.
+    own_seat: AtomicBool,
+    posts: Mutex<VecDeque<Post>>,
+    /// How many posts are in the queue, and how many are with the transport.
+    queued: AtomicUsize,
+    open: AtomicUsize,
+    /// How often threads other than the comm thread drove.
+    driven: AtomicU64,
+    desk: Mutex<Desk>,
+    bell: Condvar,
+    /// `AWAKE`, `NAPS` or `SLEEPS`.
+    sleep: AtomicUsize,
+    ledger: Ledger,
 }
 
 impl CommThread {
@@ -134,20 +153,19 @@ impl CommThread {
         connect: impl FnOnce() -> Result<Option<(Box<dyn Transport>, N)>> + Send + 'static,
         trace: Recorder,
     ) -> Result<Option<(CommThread, N)>> {
-        let (commands, queue) = channel::unbounded();
         let (report, reports) = channel::bounded(1);
-        let ledger = Arc::new(Ledger::default());
-        let for_thread = Arc::clone(&ledger);
+        let shared = Arc::new(Shared::default());
+        let for_thread = Arc::clone(&shared);
         let body = move || match connect() {
             Ok(None) => {
                 // The starter waits for this one message, so it cannot have left.
                 let _ = report.send(Ok(None));
             }
             Ok(Some((transport, news))) => {
+                for_thread.any_thread.store(transport.any_thread(), Relaxed); // handed on by the report
+                *lock(&for_thread.engine) = Some(Engine::new(transport));
                 let _ = report.send(Ok(Some(news)));
-                let (outstanding, early) = (HashMap::new(), BTreeMap::new());
-                Loop { transport, queue, ledger: for_thread, outstanding, tickets: 0, early, turn: 0, spins: 0, trace }
-                    .run();
+                Loop { shared: &for_thread, trace, empty_polls: 0, driven: 0, nap: NAP, idle_since: None }.run();
             }
             Err(error) => {
                 let _ = report.send(Err(error));
@@ -158,23 +176,69 @@ impl CommThread {
             .spawn(body)
             .map_err(|error| Error::Launch(format!("the comm thread cannot be started: {error}")))?;
         let news = reports.recv().map_err(|_| Error::Launch("the comm thread ended at its start".to_string()))??;
-        Ok(news.map(|news| (CommThread { commands, thread: Mutex::new(Some(thread)), ledger }, news)))
+        Ok(news.map(|news| (CommThread { shared, thread: Mutex::new(Some(thread)) }, news)))
     }
 
-    /// Gives the thread something to do.
+    /// Queues something to do. It is done sooner if a [`CommThread::poke`] follows; in a completion none may.
     pub fn post(&self, post: Post) {
-        self.send(Command::Post(post));
+        let mut posts = lock(&self.shared.posts);
+        posts.push_back(post);
+        // SeqCst: before any look at who sleeps; `Loop::sleep` stands opposite.
+        self.shared.queued.fetch_add(1, SeqCst);
+        drop(posts);
+        self.shared.wake(SLEEPS);
+    }
+
+    /// Sees to it that posts are taken up: at once in this thread, or by the comm thread if it has a seat of its own.
+    pub fn poke(&self) {
+        // Relaxed: a hint.
+        if self.shared.own_seat.load(Relaxed) {
+            self.shared.wake(NAPS);
+        } else {
+            self.drive();
+        }
+    }
+
+    /// Takes up posts and tells the ends of operations, if nobody else does at the moment; true if something moved.
+    pub fn drive(&self) -> bool {
+        let shared = &self.shared;
+        // SeqCst, here and below: after the posts of this thread.
+        if shared.queued.load(SeqCst) == 0 && shared.open.load(SeqCst) == 0 {
+            return false;
+        }
+        // Relaxed: set before this handle was made.
+        if !shared.any_thread.load(Relaxed) {
+            shared.wake(NAPS);
+            return false;
+        }
+        let Some(moved) = shared.drive() else { return false };
+        shared.driven.fetch_add(1, Relaxed); // Relaxed: a hint for the comm thread
+        shared.wake(SLEEPS);
+        moved
+    }
+
+    /// Leaves what is open to the comm thread: this thread stops driving for now.
+    pub fn leave(&self) {
+        self.shared.wake(NAPS);
+    }
+
+    /// True if this thread should drive between tasks: something is to be done, on a seat that the comm thread shares.
+    pub fn wants_driver(&self) -> bool {
+        let open = self.shared.queued.load(Relaxed) + self.shared.open.load(Relaxed);
+        // Relaxed: who misses something new sees it the next time.
+        open > 0 && !self.shared.own_seat.load(Relaxed) && self.shared.any_thread.load(Relaxed)
     }
 
     /// Binds the thread, as far as the system allows; `own` says that no worker shares the seat.
     pub fn take_seat(&self, seat: CpuSet, own: bool) {
-        self.send(Command::TakeSeat(seat, own));
+        self.shared.own_seat.store(own, Relaxed); // Relaxed: a hint
+        self.shared.command(Command::TakeSeat(seat));
     }
 
     /// Ends the thread, and the transport, when all posts are done; waits for it.
     pub fn stop(&self) {
-        self.send(Command::Stop);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.shared.command(Command::Stop);
+        let thread = lock(&self.thread).take();
         // The comm thread may drop the last handle itself, with its last completion.
         if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
             // A thread that panicked has printed why.
@@ -184,25 +248,27 @@ impl CommThread {
 
     /// Ends the whole job, as well as the transport can.
     pub fn abort(&self, status: i32) {
-        self.send(Command::Abort(status));
+        self.shared.command(Command::Abort(status));
     }
 
     /// Bytes and messages since the start or the last reset, by operation.
     pub fn traffic(&self, reset: bool) -> BTreeMap<&'static str, Traffic> {
-        self.ledger.read(reset)
+        self.shared.ledger.read(reset)
     }
 
     /// What is outstanding, in words; not asked while things move.
     pub fn outstanding(&self) -> String {
-        let (report, reports) = channel::bounded(1);
-        self.send(Command::Report(report));
-        // A thread that does not answer is inside a call of the transport.
-        reports.recv_timeout(ANSWER).unwrap_or_else(|_| "the comm thread does not answer".to_string())
-    }
-
-    fn send(&self, command: Command) {
-        // A thread that is gone has reported why to those who waited for it.
-        let _ = self.commands.send(command);
+        let until = Instant::now() + ANSWER;
+        loop {
+            match self.shared.engine.try_lock() {
+                Ok(engine) => {
+                    return engine.as_ref().map_or("no transport is open".to_string(), Engine::report);
+                }
+                // A driver that does not let go is inside a call of the transport.
+                Err(_) if Instant::now() > until => return "the comm thread does not answer".to_string(),
+                Err(_) => thread::sleep(NAP),
+            }
+        }
     }
 }
 
@@ -212,155 +278,178 @@ impl Drop for CommThread {
     }
 }
 
-struct Loop {
-    transport: Box<dyn Transport>,
-    queue: Receiver<Command>,
-    ledger: Arc<Ledger>,
-    outstanding: HashMap<Ticket, Outstanding>,
-    tickets: Ticket,
-    /// Collectives whose turn has not come, by their number.
-    early: BTreeMap<u64, Post>,
-    turn: u64,
-    spins: u32,
-    trace: Recorder,
-}
-
-impl Loop {
-    fn run(mut self) {
-        let mut done = Vec::new();
-        let mut empty_polls = 0;
-        let mut stopping = false;
-        while !(stopping && self.outstanding.is_empty()) {
-            if let Some(command) = self.next_command(empty_polls) {
-                self.trace.state(State::Busy);
-                stopping |= self.obey(command);
-                empty_polls = 0;
-                continue;
-            }
-            if let Err(error) = self.transport.progress(&mut done) {
-                return self.fail(&error);
-            }
-            empty_polls = if done.is_empty() { empty_polls.saturating_add(1) } else { 0 };
-            if !done.is_empty() {
-                self.trace.state(State::Busy);
-            }
-            for ticket in done.drain(..) {
-                let ended = self.outstanding.remove(&ticket).expect("a ticket given out here");
-                ended.completion.completed(ended.index, Ok(()));
+impl Shared {
+    /// Drives until the queue is empty; whether something moved, or `None` if another thread drives.
+    fn drive(&self) -> Option<bool> {
+        let mut moved = None;
+        loop {
+            let mut locked = match self.engine.try_lock() {
+                Ok(engine) => engine,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return moved,
+            };
+            let Some(engine) = locked.as_mut() else { return moved };
+            *moved.get_or_insert(false) |= self.turn(engine);
+            // SeqCst: before the look at who sleeps (`wake`, `Loop::sleep`).
+            self.open.store(engine.open(), SeqCst);
+            drop(locked);
+            // SeqCst: after the lock is free; who finds it taken has queued his posts before.
+            if self.queued.load(SeqCst) == 0 {
+                return moved;
             }
         }
-        self.transport.shut_down();
     }
 
-    /// The next command, waiting for it as long as nothing else could happen.
-    fn next_command(&self, empty_polls: u32) -> Option<Command> {
-        if self.outstanding.is_empty() {
-            self.trace.state(State::Asleep);
-            // Handles stop the thread before the last of them goes.
-            return Some(self.queue.recv().unwrap_or(Command::Stop));
+    /// Takes up the queue, moves the transport on and tells what has ended; true if there was anything.
+    fn turn(&self, engine: &mut Engine) -> bool {
+        let mut moved = false;
+        // What is completed may post, and what is posted may complete at once.
+        loop {
+            let posts = engine.take_from(&self.posts, &self.ledger);
+            self.queued.fetch_sub(posts, SeqCst); // as in `post`
+            engine.progress();
+            let ended = engine.tell();
+            moved |= posts + ended > 0;
+            // SeqCst: as in `post`.
+            if ended == 0 || self.queued.load(SeqCst) == 0 {
+                return moved;
+            }
         }
-        if empty_polls >= self.spins + YIELDS {
+    }
+
+    /// Wakes the comm thread if it sleeps at least so deep and there is something to do.
+    fn wake(&self, depth: usize) {
+        // SeqCst: after what is queued and open was counted; `Loop::sleep` stands opposite.
+        let sleeps = self.sleep.load(SeqCst) >= depth;
+        if sleeps && self.is_pending() {
+            self.ring();
+        }
+    }
+
+    fn is_pending(&self) -> bool {
+        // SeqCst: as in `wake`.
+        self.queued.load(SeqCst) > 0 || self.open.load(SeqCst) > 0
+    }
+
+    fn ring(&self) {
+        lock(&self.desk).rung = true;
+        self.bell.notify_one();
+    }
+
+    fn command(&self, command: Command) {
+        lock(&self.desk).commands.push_back(command);
+        self.bell.notify_one();
+    }
+}
+
+/// The life of the comm thread.
+struct Loop<'a> {
+    shared: &'a Shared,
+    trace: Recorder,
+    empty_polls: u32,
+    /// `Shared::driven` at the last look.
+    driven: u64,
+    /// How long it naps while others drive.
+    nap: Duration,
+    /// Since when nothing is to be done.
+    idle_since: Option<Instant>,
+}
+
+impl Loop<'_> {
+    fn run(&mut self) {
+        let mut stopping = false;
+        while !stopping || self.shared.is_pending() {
+            let command = lock(&self.shared.desk).commands.pop_front();
+            match command {
+                Some(Command::TakeSeat(seat)) => {
+                    // Where the system refuses, the thread floats.
+                    let _ = bind_this_thread(&seat);
+                }
+                Some(Command::Abort(status)) => {
+                    // A driver inside a call of the transport may never let go, and the job is to end.
+                    if let Some(engine) = self.wait_for_engine().as_mut() {
+                        engine.abort(status);
+                    }
+                }
+                Some(Command::Stop) => stopping = true,
+                None if self.shared.is_pending() => self.attend(),
+                None => self.idle(),
+            }
+        }
+        if let Some(mut engine) = self.wait_for_engine().take() {
+            engine.shut_down();
+        }
+    }
+
+    fn wait_for_engine(&self) -> MutexGuard<'_, Option<Engine>> {
+        lock(&self.shared.engine)
+    }
+
+    /// Drives, or waits for a while if there is nothing to see or somebody else drives.
+    fn attend(&mut self) {
+        self.idle_since = None;
+        let own = self.shared.own_seat.load(Relaxed); // Relaxed: a hint
+        let driven = self.shared.driven.load(Relaxed); // Relaxed: a hint
+        if !own && driven != self.driven {
+            self.driven = driven;
             self.trace.state(State::Napping);
-            let nap = if empty_polls >= self.spins + YIELDS + NAPS { LONG_NAP } else { NAP };
-            return self.queue.recv_timeout(nap).ok();
+            self.sleep(NAPS, Some(self.nap));
+            self.nap = (2 * self.nap).min(LONG_NAP);
+            self.empty_polls = 0;
+            return;
         }
-        if empty_polls == 1 {
-            self.trace.state(State::Polling);
+        self.nap = NAP;
+        if self.shared.drive() == Some(true) {
+            self.trace.state(State::Busy);
+            self.empty_polls = 0;
+            return;
         }
-        if empty_polls >= self.spins && empty_polls > 0 {
+        self.empty_polls = self.empty_polls.saturating_add(1);
+        let spins = if own { SPINS } else { 0 };
+        if let Some(naps) = self.empty_polls.checked_sub(spins + YIELDS) {
+            self.trace.state(State::Napping);
+            return self.sleep(NAPS, Some((NAP * (1 + naps / NAPS_ALIKE)).min(LONG_NAP)));
+        }
+        self.trace.state(State::Polling);
+        if self.empty_polls >= spins {
+            let begin = Instant::now();
             thread::yield_now();
+            if begin.elapsed() > YIELD_MAX {
+                self.empty_polls = spins + YIELDS;
+            }
         } else {
             hint::spin_loop();
         }
-        self.queue.try_recv().ok()
     }
 
-    /// Carries a command out; true if it is the last.
-    fn obey(&mut self, command: Command) -> bool {
-        match command {
-            Command::Post(post) => match post.request {
-                Request::Collective { sequence, .. } => {
-                    self.early.insert(sequence, post);
-                    while let Some(post) = self.early.remove(&self.turn) {
-                        self.turn += 1;
-                        self.post(post);
-                    }
-                }
-                _ => self.post(post),
-            },
-            Command::TakeSeat(seat, own) => {
-                self.spins = if own { SPINS } else { 0 };
-                // Where the system refuses, the thread floats.
-                let _ = bind_this_thread(&seat);
-            }
-            // Whoever asked may have lost patience.
-            Command::Report(report) => drop(report.send(self.report())),
-            Command::Abort(status) => self.transport.abort(status),
-            Command::Stop => return true,
-        }
-        false
-    }
-
-    fn post(&mut self, post: Post) {
-        let ticket = self.tickets;
-        self.tickets += 1;
-        let Post { operation, request, completion, index } = post;
-        let (what, posted) = match request {
-            Request::Send { to, tag, data } => {
-                self.ledger.message(operation, data.bytes());
-                (What::Send(to, data.bytes()), self.transport.post_send(ticket, to, tag, data.read()))
-            }
-            Request::Receive { from, tag, data } => {
-                (What::Receive(from, data.bytes()), self.transport.post_receive(ticket, from, tag, data.write()))
-            }
-            Request::Collective { kind, .. } => {
-                let name = kind.name();
-                let bytes = kind.bytes_given(self.transport.rank());
-                self.ledger.collective(operation, bytes);
-                (What::Collective(name, bytes), self.transport.post_collective(ticket, kind.open()))
-            }
-        };
-        match posted {
-            Ok(()) => {
-                self.outstanding.insert(ticket, Outstanding { completion, index, what });
-            }
-            Err(error) => completion.completed(index, Err(error)),
-        }
-    }
-
-    /// What is outstanding, the oldest first.
-    fn report(&self) -> String {
-        let mut open: Vec<(Ticket, What)> = self.outstanding.iter().map(|(&ticket, one)| (ticket, one.what)).collect();
-        open.sort_unstable_by_key(|&(ticket, _)| ticket);
-        let mut named: Vec<String> = open.iter().take(NAMED_MAX).map(|(_, what)| what.to_string()).collect();
-        if open.len() > NAMED_MAX {
-            named.push(format!("{} more", open.len() - NAMED_MAX));
-        }
-        if !self.early.is_empty() {
-            named.push(format!("{} collectives whose turn has not come", self.early.len()));
-        }
-        if named.is_empty() {
-            "no message is outstanding".to_string()
+    /// Naps for some time after the last thing to do, then sleeps.
+    fn idle(&mut self) {
+        self.trace.state(State::Asleep);
+        self.empty_polls = 0;
+        let since = *self.idle_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < LINGER {
+            self.sleep(NAPS, Some(LONG_NAP));
         } else {
-            format!("waits for {}", named.join(", "))
+            self.sleep(SLEEPS, None);
         }
     }
 
-    /// Tells every poster, now and later, that the transport is gone.
-    fn fail(mut self, error: &Error) {
-        for (_, Outstanding { completion, index, .. }) in self.outstanding.drain() {
-            completion.completed(index, Err(error.clone()));
+    /// Sleeps until the bell rings or a command comes, or for so long.
+    fn sleep(&self, depth: usize, limit: Option<Duration>) {
+        let shared = self.shared;
+        shared.sleep.store(depth, SeqCst);
+        fence(SeqCst); // says so before the last look; `wake` stands opposite
+        if limit.is_some() || !shared.is_pending() {
+            let desk = lock(&shared.desk);
+            let quiet = |desk: &mut Desk| !desk.rung && desk.commands.is_empty();
+            let limit = limit.unwrap_or(Duration::MAX);
+            let slept = shared.bell.wait_timeout_while(desk, limit, quiet);
+            slept.unwrap_or_else(PoisonError::into_inner).0.rung = false;
         }
-        for (_, post) in std::mem::take(&mut self.early) {
-            post.completion.completed(post.index, Err(error.clone()));
-        }
-        while let Ok(command) = self.queue.recv() {
-            match command {
-                Command::Post(post) => post.completion.completed(post.index, Err(error.clone())),
-                Command::TakeSeat(..) | Command::Report(_) => {}
-                Command::Abort(status) => self.transport.abort(status),
-                Command::Stop => return,
-            }
-        }
+        shared.sleep.store(AWAKE, SeqCst); // who still rings is heard at the next nap
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,8 @@
 //! What the comm thread asks of the wire, whatever the wire is.
 //!
 //! A transport owns the buffers of its unfinished operations and gives them up on completion, so that no
-//! block is touched while the wire may still read or write it. Only the comm thread calls these methods,
-//! after the transport was made; none of them blocks but `shut_down` and `abort`.
+//! block is touched while the wire may still read or write it. One thread at a time calls these
+//! methods, after the transport was made; none of them blocks but `shut_down` and `abort`.
 
 use super::collective::Collective;
 use crate::error::Result;
@@ -19,6 +19,9 @@ pub trait Transport: Send {
 
     /// The number of ranks.
     fn size(&self) -> usize;
+
+    /// Whether any thread may make the other calls, one at a time; else the one that made the transport makes all.
+    fn any_thread(&self) -> bool;
 
     /// Starts to send a block; messages with the same `to` and `tag` arrive in the order they were posted.
     ///

@@ -1,6 +1,7 @@
 //! One rank's use of MPI: joined or initialised, with communicators of our own.
 //!
-//! Invariant: one thread makes and uses a session, and ends it; it also initialised MPI if anyone of ours did.
+//! Invariant: one thread makes a session and ends it; it also initialised MPI if anyone of ours did. One thread at a
+//! time uses it, the same one unless `any_thread`.
 //! Our messages never meet those of others (mpi4py), because only our communicators carry them.
 //! Never here: the owners of buffers, splitting, tickets.
 
@@ -45,6 +46,8 @@ pub(crate) struct Session {
     node: u64,
     /// We initialised MPI, so we finalise it.
     ours: bool,
+    /// MPI allows calls from any thread, one at a time.
+    any_thread: bool,
 }
 
 impl Session {
@@ -70,12 +73,8 @@ impl Session {
             return Ok(None);
         }
         let ours = initialized == 0;
-        if ours {
-            initialize(table)?
-        } else {
-            join(table)?
-        }
-        let session = Session::with_communicators(table, ours)?;
+        let level = if ours { initialize(table)? } else { join(table)? };
+        let session = Session { any_thread: level >= level::SERIALIZED, ..Session::with_communicators(table, ours)? };
         if let Some(launcher) = launcher
             && launcher.is_parallel()
             && session.size == 1
@@ -115,6 +114,7 @@ impl Session {
             collectives,
             node,
             ours,
+            any_thread: false,
         })
     }
 
@@ -136,6 +136,11 @@ impl Session {
     /// The number of ranks on this node.
     pub(crate) fn local_size(&self) -> usize {
         self.local_size
+    }
+
+    /// True if any thread may make the calls, one at a time.
+    pub(crate) fn any_thread(&self) -> bool {
+        self.any_thread
     }
 
     /// True if others had initialised MPI, who will then finalise it too.
@@ -407,7 +412,8 @@ fn number(rank: Rank) -> c_int {
     c_int::try_from(rank.0).expect("a rank of an MPI world")
 }
 
-fn initialize(table: &Table) -> Result<()> {
+/// Initialises MPI; the thread level it provides.
+fn initialize(table: &Table) -> Result<c_int> {
     let mut provided = 0;
     // All levels are asked for so that mpi4py, imported later, may use MPI from its own thread.
     // SAFETY: MPI is neither initialised nor finalised.
@@ -415,10 +421,11 @@ fn initialize(table: &Table) -> Result<()> {
     if provided < level::FUNNELED {
         return Err(Error::Launch("this MPI library allows no threads; girih needs MPI_THREAD_FUNNELED".into()));
     }
-    Ok(())
+    Ok(provided)
 }
 
-fn join(table: &Table) -> Result<()> {
+/// The thread level of an MPI that others initialised.
+fn join(table: &Table) -> Result<c_int> {
     let mut provided = 0;
     // SAFETY: MPI is initialised and not finalised.
     launch(table, "MPI_Query_thread", unsafe { (table.query_thread)(&mut provided) })?;
@@ -434,7 +441,7 @@ fn join(table: &Table) -> Result<()> {
              (`gr.size()`), or set `mpi4py.rc.thread_level = \"multiple\"` before `from mpi4py import MPI`"
         )));
     }
-    Ok(())
+    Ok(provided)
 }
 
 fn single_world(launcher: &Launcher, version: &str) -> Error {

@@ -21,13 +21,21 @@ use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, Release},
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
 /// Something with numbered jobs.
 pub trait Work: Send + Sync {
     /// Runs job `index` on this worker; returns a job that this worker runs next. Must not panic.
     fn execute(&self, index: u32, worker: &Worker<'_>) -> Option<u32>;
+}
+
+/// What workers do for others while they find no job.
+pub trait Errand: Send + Sync {
+    /// Called in each empty round; true if it may have made jobs ready. Must not wait.
+    fn attend(&self) -> bool;
+    /// Called before the worker sleeps.
+    fn leave(&self);
 }
 
 #[derive(Clone, Copy)]
@@ -58,6 +66,7 @@ struct Shared {
     /// Workers spin for long before they yield.
     patient: bool,
     sleep: Sleep,
+    errand: OnceLock<Arc<dyn Errand>>,
     stop: AtomicBool,
     tracer: Arc<Tracer>,
 }
@@ -91,6 +100,7 @@ impl Pool {
             retired: AtomicU32::new(0),
             patient,
             sleep: Sleep::default(),
+            errand: OnceLock::new(),
             stop: AtomicBool::new(false),
             tracer,
         });
@@ -124,6 +134,11 @@ impl Pool {
             bindings[index] = binding;
         }
         Ok(Pool { shared, bindings, rayon: Some(rayon), threads })
+    }
+
+    /// Gives idle workers something to look after; for the first call alone.
+    pub fn send_on(&self, errand: Arc<dyn Errand>) {
+        self.shared.errand.get_or_init(|| errand);
     }
 
     /// The number of workers.

@@ -106,7 +106,9 @@ pub(super) fn run(shared: &Shared, worker_index: usize, deque: &Deque<Job>) {
         if empty_rounds == 1 {
             worker.trace.state(State::Searching);
         }
-        if empty_rounds < spins {
+        if shared.errand.get().is_some_and(|errand| errand.attend()) {
+            empty_rounds = 0;
+        } else if empty_rounds < spins {
             hint::spin_loop();
         } else if empty_rounds < spins + YIELDS {
             // Helps a job that divided itself through rayon; gives the core away if there is none.
@@ -117,6 +119,9 @@ pub(super) fn run(shared: &Shared, worker_index: usize, deque: &Deque<Job>) {
             // The launch may be retired in the meantime.
             kept = None;
             worker.trace.state(State::Parked);
+            if let Some(errand) = shared.errand.get() {
+                errand.leave();
+            }
             shared.sleep.sleep_unless(|| shared.stopped() || has_work(shared));
             empty_rounds = 0;
         }

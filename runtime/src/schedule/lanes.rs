@@ -57,6 +57,7 @@ impl Run {
             worker.count_one();
             if step.sends {
                 self.release_messages(step.node, worker);
+                self.drive();
             }
             if step.tells {
                 lane.tell(at + 1);
@@ -92,7 +93,9 @@ impl Run {
             if self.is_there(want) {
                 return true;
             }
-            hint::spin_loop();
+            if !self.drive() {
+                hint::spin_loop();
+            }
         }
         // Before the lane is left, so that whoever takes it finds it counted.
         self.lanes_left.fetch_add(1, SeqCst);

@@ -22,6 +22,11 @@ impl Latch {
         self.opened.notify_all();
     }
 
+    /// True if the latch is open.
+    pub fn is_open(&self) -> bool {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits until the latch is open, but not for long; true if it is open.
     pub fn wait_a_while(&self) -> bool {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

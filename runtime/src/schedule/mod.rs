@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Context, Graph, Lanes, Node, Operation};
 use crate::ids::{NodeId, Rank};
 use crate::memory::BlockCell;
-use crate::pool::{Pool, Work, Worker};
+use crate::pool::{Errand, Pool, Work, Worker};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{
@@ -123,6 +123,11 @@ impl Run {
                 run.release(NodeId(index as u32), None);
             }
         }
+        if let Some(comm) = comm {
+            comm.poke();
+            // This thread waits for the end without driving.
+            comm.leave();
+        }
         run
     }
 
@@ -217,6 +222,16 @@ impl Run {
         own
     }
 
+    /// Between tasks: sees to what was posted and what has come, where the comm thread has no seat of its own.
+    fn drive(&self) -> bool {
+        let Some(comm) = &self.comm else { return false };
+        if comm.wants_driver() {
+            return comm.drive();
+        }
+        comm.poke();
+        false
+    }
+
     /// One of the nodes before this one is done; true if it was the last.
     fn count_down(&self, node: NodeId) -> bool {
         let Node { dependencies, open, .. } = &self.graph.nodes()[node.index()];
@@ -295,7 +310,19 @@ impl Work for Run {
             self.call(node);
         }
         worker.trace().task(begun, self.launch(), index);
-        self.complete(node, Some(worker))
+        let next = self.complete(node, Some(worker));
+        self.drive();
+        next
+    }
+}
+
+impl Errand for CommThread {
+    fn attend(&self) -> bool {
+        self.wants_driver() && self.drive()
+    }
+
+    fn leave(&self) {
+        CommThread::leave(self);
     }
 }
 

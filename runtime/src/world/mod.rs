@@ -15,7 +15,7 @@ use crate::ids::Rank;
 use crate::mailbox::Mailbox;
 use crate::memory::Memory;
 use crate::mpi::Launcher;
-use crate::pool::Pool;
+use crate::pool::{Errand, Pool};
 use crate::schedule::{Outcome, Run};
 use crate::topology::{CommSeat, CpuSet, Demand, Machine, Placement, allowed_units, divide, domain_of_tile, quota};
 use crate::trace::{Tracer, Who};
@@ -146,6 +146,9 @@ impl World {
         // A comm thread among the workers waits for their cores.
         let patient = config.bind && (comm.is_none() || placement.comm_seat != CommSeat::Shared);
         let pool = Arc::new(Pool::start(&placement.workers, config.bind, patient, Arc::clone(&tracer))?);
+        if let Some(comm) = &comm {
+            pool.send_on(Arc::clone(comm) as Arc<dyn Errand>);
+        }
         if let (Some(comm), true) = (&comm, config.bind) {
             comm.take_seat(placement.comm.clone(), placement.comm_seat != CommSeat::Shared);
         }

@@ -250,6 +250,10 @@ impl Transport for MpiTransport {
         self.session().size()
     }
 
+    fn any_thread(&self) -> bool {
+        self.session().any_thread()
+    }
+
     fn post_send(&mut self, ticket: Ticket, to: Rank, tag: Tag, data: ReadGuard) -> Result<()> {
         let (start, bytes, limit) = (data.as_ptr(), data.len(), self.call_bytes_max);
         let operation = self.enter(ticket, Buffers { _read: Some(data), ..Buffers::default() });
