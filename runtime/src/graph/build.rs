@@ -203,6 +203,9 @@ impl GraphBuilder {
                 grant.set_order(Order::Counted);
             }
         }
+        // Room that growing left over would stay for as long as the graph.
+        self.nodes.shrink_to_fit();
+        self.grants.shrink_to_fit();
         let (successors, starts) = by_start(&self.edges, self.nodes.len());
         for node in &mut self.nodes {
             *node.open.get_mut() = node.dependencies;
