@@ -3,9 +3,7 @@
 use crate::error::array_error;
 use crate::handle::{PyArray, detached};
 use crate::numpy;
-use crate::operand::{
-    Axes, Lengths, no_scalar, to_array, to_casting, to_dtype, to_indices, to_operand_beside, to_weak,
-};
+use crate::operand::{Lengths, no_scalar, to_array, to_casting, to_dtype, to_indices, to_operand_beside, to_weak};
 use girih_arrays::linalg;
 use girih_arrays::{Array, Binary, DType, Layout, Scalar, Unary};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -43,43 +41,8 @@ operators! {
     __xor__, __rxor__ => Xor;
 }
 
-macro_rules! reductions {
-    ($($name:ident => $method:ident;)*) => {
-        #[pymethods]
-        impl PyArray {$(
-            #[pyo3(signature = (axis = None, *, keepdims = false))]
-            fn $name(&self, py: Python<'_>, axis: Option<Axes>, keepdims: bool) -> PyResult<PyArray> {
-                let axes = Axes::list(axis);
-                detached(py, || self.0.$method(axes.as_deref(), keepdims))
-            }
-        )*}
-    };
-}
-
-reductions! {
-    sum => sum;
-    mean => mean;
-    prod => product;
-    min => min;
-    max => max;
-    any => any;
-    all => all;
-}
-
 #[pymethods]
 impl PyArray {
-    #[pyo3(signature = (axis = None, *, ddof = 0.0, keepdims = false))]
-    fn var(&self, py: Python<'_>, axis: Option<Axes>, ddof: f64, keepdims: bool) -> PyResult<PyArray> {
-        let axes = Axes::list(axis);
-        detached(py, || self.0.var(axes.as_deref(), ddof, keepdims))
-    }
-
-    #[pyo3(signature = (axis = None, *, ddof = 0.0, keepdims = false))]
-    fn std(&self, py: Python<'_>, axis: Option<Axes>, ddof: f64, keepdims: bool) -> PyResult<PyArray> {
-        let axes = Axes::list(axis);
-        detached(py, || self.0.std(axes.as_deref(), ddof, keepdims))
-    }
-
     fn __pow__(&self, other: &Bound<'_, PyAny>, modulo: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
         self.power(other, modulo, false)
     }

@@ -16,7 +16,9 @@ mod mailbox;
 mod numpy;
 mod operand;
 mod random;
+mod reductions;
 mod spatial;
+mod ufunc;
 mod world;
 
 use pyo3::prelude::*;
@@ -39,14 +41,10 @@ mod _native {
     };
 
     #[pymodule_export]
-    use super::functions::{
-        absolute, add, all, any, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh, bitwise_and, bitwise_or,
-        bitwise_xor, cbrt, ceil, clip, copysign, cos, cosh, count_nonzero, divide, equal, exp, exp2, expm1, floor,
-        floor_divide, fmax, fmin, greater, greater_equal, hypot, invert, isfinite, isinf, isnan, left_shift, less,
-        less_equal, log, log1p, log2, log10, logical_and, logical_not, logical_or, logical_xor, matmul, max, maximum,
-        mean, min, minimum, multiply, negative, not_equal, power, prod, reciprocal, remainder, right_shift, rint, sign,
-        signbit, sin, sinh, sqrt, square, std, subtract, sum, tan, tanh, transpose, trunc, var, wait, r#where,
-    };
+    use super::functions::{argument, clip, matmul, reduce, scan, transpose, variance, wait, r#where};
+
+    #[pymodule_export]
+    use super::ufunc::PyUfunc;
 
     #[pymodule_export]
     use super::mailbox::PyMailbox;

@@ -18,6 +18,7 @@ use crate::dtype::{DType, Element, Scalar};
 use crate::error::{Error, Result};
 use crate::evaluate::{evaluate, is_immediate, value};
 use crate::expr::{self, Node};
+use crate::lower::direct;
 use crate::shape::Shape;
 use crate::tile::{Part, Tile};
 use girih_runtime::ids::Rank;
@@ -53,6 +54,9 @@ pub struct Local {
 impl Array {
     /// Takes a recorded node; computes it now if it is small, or if much was recorded before it.
     pub(crate) fn record(world: &World, node: Arc<Node>) -> Result<Array> {
+        if let Some(done) = direct(world, &node) {
+            return done.map(|()| Array { world: world.clone(), node });
+        }
         if node.height > HEIGHT_MAX || (node.layout == Layout::Replicated && is_immediate(&node)) {
             evaluate(world, &node)?;
         }

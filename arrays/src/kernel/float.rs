@@ -4,6 +4,7 @@ use super::elementwise::{compare, map1, map1_plain, map2, map2_plain};
 use super::operation::{Binary, Unary};
 use super::real::Real;
 use super::steps::{self, Stepped};
+use super::vector_math;
 use bytemuck::cast_slice_mut;
 
 /// One operand.
@@ -41,22 +42,22 @@ pub(super) fn unary<T: Real + Stepped>(op: Unary, a: &[T], out: &mut [u8]) {
         Unary::Spacing => map1_plain(a, out, steps::spacing),
         Unary::I0 => map1_plain(a, out, |a| T::from_wide(bessel_i0(a.wide()))),
         Unary::Cbrt => map1_plain(a, out, T::cbrt),
-        Unary::Exp => map1_plain(a, out, T::exp),
+        Unary::Exp => map1(a, out, |a| T::from_wide(vector_math::exp(a.wide()))),
         Unary::Exp2 => map1_plain(a, out, T::exp2),
-        Unary::Expm1 => map1_plain(a, out, T::exp_m1),
-        Unary::Log => map1_plain(a, out, T::ln),
+        Unary::Expm1 => map1(a, out, |a| T::from_wide(vector_math::exp_m1(a.wide()))),
+        Unary::Log => map1(a, out, |a| T::from_wide(vector_math::ln(a.wide()))),
         Unary::Log2 => map1_plain(a, out, T::log2),
         Unary::Log10 => map1_plain(a, out, T::log10),
         Unary::Log1p => map1_plain(a, out, T::ln_1p),
-        Unary::Sin => map1_plain(a, out, T::sin),
-        Unary::Cos => map1_plain(a, out, T::cos),
+        Unary::Sin => angles(a, out, vector_math::sin, T::sin),
+        Unary::Cos => angles(a, out, vector_math::cos, T::cos),
         Unary::Tan => map1_plain(a, out, T::tan),
         Unary::Arcsin => map1_plain(a, out, T::asin),
         Unary::Arccos => map1_plain(a, out, T::acos),
         Unary::Arctan => map1_plain(a, out, T::atan),
         Unary::Sinh => map1_plain(a, out, T::sinh),
         Unary::Cosh => map1_plain(a, out, T::cosh),
-        Unary::Tanh => map1_plain(a, out, T::tanh),
+        Unary::Tanh => map1(a, out, |a| T::from_wide(vector_math::tanh(a.wide()))),
         Unary::Arcsinh => map1_plain(a, out, T::asinh),
         Unary::Arccosh => map1_plain(a, out, arccosh),
         Unary::Arctanh => map1_plain(a, out, arctanh),
@@ -105,6 +106,15 @@ pub(super) fn binary<T: Real + Stepped>(op: Binary, a: &[T], b: &[T], out: &mut 
         Binary::Nextafter => map2_plain(a, b, out, steps::next_after),
         Binary::Ldexp => map2_plain(a, b, out, |a, b| steps::scale(a, b.wide())),
         _ => unreachable!("{op:?} is not for floating-point numbers; inference has refused it"),
+    }
+}
+
+/// A function of angles, by the library where they are too large for the short way.
+fn angles<T: Real>(a: &[T], out: &mut [T], short: impl Fn(f64) -> f64, library: impl Fn(T) -> T) {
+    map1(a, out, |a| T::from_wide(short(a.wide())));
+    let large = |a: T| a.wide().abs() > vector_math::ANGLE_MAX;
+    for (out, &a) in out.iter_mut().zip(a).filter(|(_, a)| large(**a)) {
+        *out = library(a);
     }
 }
 

@@ -18,3 +18,4 @@ mod real;
 pub(crate) mod scan;
 mod steps;
 mod vector;
+mod vector_math;

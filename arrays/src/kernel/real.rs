@@ -40,7 +40,6 @@ pub(super) trait Real:
     fn atan(self) -> Self;
     fn sinh(self) -> Self;
     fn cosh(self) -> Self;
-    fn tanh(self) -> Self;
     fn asinh(self) -> Self;
     fn floor(self) -> Self;
     fn ceil(self) -> Self;
@@ -92,7 +91,7 @@ macro_rules! real {
             }
 
             forward! {
-                $real: abs sqrt cbrt exp exp2 exp_m1 ln log2 log10 ln_1p sin cos tan asin acos atan sinh cosh tanh
+                $real: abs sqrt cbrt exp exp2 exp_m1 ln log2 log10 ln_1p sin cos tan asin acos atan sinh cosh
                 asinh floor ceil trunc round_ties_even; is_nan is_infinite is_finite is_sign_negative;
                 powf atan2 hypot copysign
             }

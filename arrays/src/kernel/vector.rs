@@ -1,7 +1,7 @@
 //! Runs a loop in the version compiled for the widest vectors of this machine.
 //!
 //! All versions do the same operations in the same order: the compiler may neither fuse a product with a
-//! sum nor reorder one, so the bits do not depend on the version.
+//! sum that was not written fused, nor reorder one, so the bits do not depend on the version.
 
 #![allow(unsafe_code, reason = "functions for newer vectors are called here, after asking the machine for them")]
 
@@ -19,11 +19,12 @@ pub(crate) trait Loop {
 pub(crate) fn run<L: Loop>(body: L) -> L::Output {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
+        let fused = is_x86_feature_detected!("fma");
+        if fused && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
             // SAFETY: the machine has just said that it has these instructions.
             return unsafe { with_avx512(body) };
         }
-        if is_x86_feature_detected!("avx2") {
+        if fused && is_x86_feature_detected!("avx2") {
             // SAFETY: the machine has just said that it has these instructions.
             return unsafe { with_avx2(body) };
         }
@@ -32,13 +33,13 @@ pub(crate) fn run<L: Loop>(body: L) -> L::Output {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq")]
+#[target_feature(enable = "avx512f,avx512dq,fma")]
 fn with_avx512<L: Loop>(body: L) -> L::Output {
     body.run()
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 fn with_avx2<L: Loop>(body: L) -> L::Output {
     body.run()
 }

@@ -6,6 +6,7 @@
 
 mod contract;
 mod custom;
+mod direct;
 mod folding;
 mod machine;
 mod map;
@@ -16,6 +17,8 @@ mod reduce;
 mod scan;
 mod tall;
 mod tree;
+
+pub(crate) use direct::direct;
 
 use crate::distribution::{Layout, RowDistribution};
 use crate::error::{Error, Result};

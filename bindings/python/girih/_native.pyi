@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self, TypeAlias, final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from typing_extensions import disjoint_base
 
 from girih._native_numerics import (
     Stream as Stream, chirp as chirp, distances as distances, factor as factor, fourier as fourier,
@@ -29,18 +30,12 @@ _Place: TypeAlias = int | slice | EllipsisType | None
 _Index: TypeAlias = _Place | tuple[_Place, ...]
 
 __all__ = [
-    "Array", "Mailbox", "Model", "Observations", "Stream", "abort", "absolute", "add", "all", "all_gather_bytes", "any",
-    "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asarray", "barrier",
-    "begin_trace", "bitwise_and", "bitwise_or", "bitwise_xor", "broadcast_bytes", "cbrt", "ceil", "chirp", "clip",
-    "copysign", "cos", "cosh", "count_nonzero", "discard_trace", "distances", "divide", "empty", "end_trace", "equal",
-    "exp", "exp2", "expm1", "eye", "factor", "floor", "floor_divide", "fmax", "fmin", "fourier", "frame_products",
-    "from_local", "full", "greater", "greater_equal", "hypot", "invert", "isfinite", "isinf", "isnan", "left_shift",
-    "less", "less_equal", "linspace", "load", "log", "log10", "log1p", "log2", "logical_and", "logical_not",
-    "logical_or", "logical_xor", "matmul", "max", "maximum", "mean", "min", "minimum", "multiply", "negative",
-    "not_equal", "ones", "permute", "power", "prod", "rank", "reciprocal", "remainder", "report", "right_shift", "rint",
-    "rows_of_rank", "save", "set_plugin_dir", "shut_down", "sign", "signbit", "sin", "sinh", "size", "sqrt", "square",
-    "square_form", "start", "std", "subtract", "sum", "tall_qr", "tan", "tanh", "trace_process", "transpose", "trunc",
-    "twiddled", "var", "wait", "where", "world_info", "zeros",
+    "Array", "Mailbox", "Model", "Observations", "Stream", "Ufunc", "abort", "all_gather_bytes", "arange", "argument",
+    "asarray", "barrier", "begin_trace", "broadcast_bytes", "chirp", "clip", "discard_trace", "distances", "empty",
+    "end_trace", "eye", "factor", "fourier", "frame_products", "from_local", "full", "linspace", "load", "matmul",
+    "ones", "permute", "rank", "reduce", "report", "rows_of_rank", "save", "scan", "set_plugin_dir", "shut_down",
+    "size", "square_form", "start", "tall_qr", "trace_process", "transpose", "twiddled", "variance", "wait", "where",
+    "world_info", "zeros",
 ]
 
 def set_plugin_dir(path: str) -> None:
@@ -210,24 +205,75 @@ class Array:
     def copy(self) -> Array:
         """An array of its own with the same values."""
 
-    def sum(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-        """The sum over all elements, an axis or several."""
-    def mean(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-        """The mean over all elements, an axis or several."""
-    def prod(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-        """The product over all elements, an axis or several."""
-    def min(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+    def sum(
+        self, axis: _Axis = None, dtype: DTypeLike | None = None, out: Array | None = None, keepdims: bool = False,
+        initial: Any = None, where: Any = True,
+    ) -> Array:  # fmt: skip
+        """The sum over all elements, an axis or several; short integers widen to 64 bits."""
+    def prod(
+        self, axis: _Axis = None, dtype: DTypeLike | None = None, out: Array | None = None, keepdims: bool = False,
+        initial: Any = None, where: Any = True,
+    ) -> Array:  # fmt: skip
+        """The product over all elements, an axis or several; short integers widen to 64 bits."""
+    def min(
+        self, axis: _Axis = None, out: Array | None = None, keepdims: bool = False, initial: Any = None,
+        where: Any = True,
+    ) -> Array:  # fmt: skip
         """The smallest element; NaN if there is one."""
-    def max(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+    def max(
+        self, axis: _Axis = None, out: Array | None = None, keepdims: bool = False, initial: Any = None,
+        where: Any = True,
+    ) -> Array:  # fmt: skip
         """The largest element; NaN if there is one."""
-    def any(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+    def any(
+        self, axis: _Axis = None, out: Array | None = None, keepdims: bool = False, where: Any = True,
+    ) -> Array:  # fmt: skip
         """True if any element is nonzero."""
-    def all(self, axis: _Axis = None, *, keepdims: bool = False) -> Array:
+    def all(
+        self, axis: _Axis = None, out: Array | None = None, keepdims: bool = False, where: Any = True,
+    ) -> Array:  # fmt: skip
         """True if no element is zero."""
-    def var(self, axis: _Axis = None, *, ddof: float = 0.0, keepdims: bool = False) -> Array:
+    def mean(
+        self, axis: _Axis = None, dtype: DTypeLike | None = None, out: Array | None = None, keepdims: bool = False,
+        where: Any = True,
+    ) -> Array:  # fmt: skip
+        """The mean over all elements, an axis or several."""
+    def var(
+        self, axis: _Axis = None, dtype: DTypeLike | None = None, out: Array | None = None, ddof: float = 0,
+        keepdims: bool = False, *, where: Any = True, mean: Any = None, correction: float | None = None,
+    ) -> Array:  # fmt: skip
         """The variance over all elements, an axis or several, in two passes; divides by count - ddof."""
-    def std(self, axis: _Axis = None, *, ddof: float = 0.0, keepdims: bool = False) -> Array:
+    def std(
+        self, axis: _Axis = None, dtype: DTypeLike | None = None, out: Array | None = None, ddof: float = 0,
+        keepdims: bool = False, *, where: Any = True, mean: Any = None, correction: float | None = None,
+    ) -> Array:  # fmt: skip
         """The square root of `var`."""
+    def ptp(
+        self, axis: _Axis = None, out: Array | None = None, keepdims: bool = False,
+    ) -> Array:  # fmt: skip
+        """The distance from the least to the greatest element."""
+    def argmin(
+        self, axis: int | None = None, out: Array | None = None, *, keepdims: bool = False,
+    ) -> Array:  # fmt: skip
+        """The first place of the least element along an axis, or among all; of NaN if there is one."""
+    def argmax(
+        self, axis: int | None = None, out: Array | None = None, *, keepdims: bool = False,
+    ) -> Array:  # fmt: skip
+        """The first place of the greatest element along an axis, or among all; of NaN if there is one."""
+    def cumsum(
+        self, axis: int | None = None, dtype: DTypeLike | None = None, out: Array | None = None,
+    ) -> Array:  # fmt: skip
+        """Running sums along an axis, or over all elements in row-major order."""
+    def cumprod(
+        self, axis: int | None = None, dtype: DTypeLike | None = None, out: Array | None = None,
+    ) -> Array:  # fmt: skip
+        """Running products along an axis, or over all elements in row-major order."""
+    def round(self, decimals: int = 0, out: Array | None = None) -> Array:
+        """Rounded to so many decimals, halves to the even neighbour."""
+    def clip(
+        self, min: Any = None, max: Any = None, out: Array | None = None, **options: Any,
+    ) -> Array:  # fmt: skip
+        """Elements brought between bounds, of which either may be None."""
     def __getitem__(self, index: _Index, /) -> Array:
         """Integers, slices (with steps), `...` and None along any axes; an IndexError is the same on every rank.
 
@@ -340,6 +386,37 @@ def load(file: str | PathLike[str], dtype: DTypeLike | None = None) -> Array:
 def save(file: str | PathLike[str], x: _Operand) -> None:
     """Writes a `.npy` file that NumPy reads; each rank writes its own rows. Collective; OSError on every rank."""
 
+@disjoint_base
+class Ufunc:
+    """An elementwise function by name; `girih.ufuncs.Ufunc` adds what needs options."""
+
+    def __new__(cls, name: str) -> Self: ...
+    def __call__(self, *operands: Any, **options: Any) -> Any:
+        """The function of arrays and numbers; with options, `with_options` of the subclass."""
+    @property
+    def __name__(self) -> str: ...
+    @property
+    def nin(self) -> int:
+        """The number of operands."""
+    @property
+    def nout(self) -> int:
+        """The number of results."""
+    @property
+    def types(self) -> list[str]:
+        """The types for which it is defined, as NumPy writes them."""
+
+def reduce(name: str, x: _Operand, axis: _Axis, keepdims: bool, /) -> Array:
+    """The sum, prod, min, max, mean, all or any over all elements, an axis or several."""
+
+def variance(x: _Operand, axis: _Axis, ddof: float, keepdims: bool, /) -> Array:
+    """The variance over all elements, an axis or several, in two passes; divides by count - ddof."""
+
+def argument(name: str, x: _Operand, axis: int | None, keepdims: bool, /) -> Array:
+    """The first place of the `min` or `max` along an axis, or among all elements."""
+
+def scan(name: str, x: _Operand, axis: int, /) -> Array:
+    """Running `sum`, `prod`, `min` or `max` along an axis."""
+
 def where(condition: _Operand, x: _Operand, y: _Operand, /) -> Array:
     """`x` where the condition is true, `y` elsewhere.
 
@@ -363,100 +440,6 @@ def matmul(x: Array | NDArray[Any], y: Array | NDArray[Any], /) -> Array:
     [[3.0], [3.0]]
     """
 
-def sqrt(x: _Operand, /) -> Array: """The square root; NaN below 0."""
-def exp(x: _Operand, /) -> Array: """e to the power of each element."""
-def expm1(x: _Operand, /) -> Array: """`exp(x) - 1` without cancellation near 0."""
-def log(x: _Operand, /) -> Array: """The natural logarithm."""
-def log1p(x: _Operand, /) -> Array: """`log(1 + x)` without cancellation near 0."""
-def log2(x: _Operand, /) -> Array: """The logarithm to base 2."""
-def log10(x: _Operand, /) -> Array: """The logarithm to base 10."""
-def sin(x: _Operand, /) -> Array: """The sine; radians."""
-def cos(x: _Operand, /) -> Array: """The cosine; radians."""
-def tan(x: _Operand, /) -> Array: """The tangent; radians."""
-def arcsin(x: _Operand, /) -> Array: """The inverse sine; radians."""
-def arccos(x: _Operand, /) -> Array: """The inverse cosine; radians."""
-def arctan(x: _Operand, /) -> Array: """The inverse tangent; radians."""
-def sinh(x: _Operand, /) -> Array: """The hyperbolic sine."""
-def cosh(x: _Operand, /) -> Array: """The hyperbolic cosine."""
-def tanh(x: _Operand, /) -> Array: """The hyperbolic tangent."""
-def cbrt(x: _Operand, /) -> Array: """The cube root."""
-def exp2(x: _Operand, /) -> Array: """2 to the power of each element."""
-def arcsinh(x: _Operand, /) -> Array: """The inverse hyperbolic sine."""
-def arccosh(x: _Operand, /) -> Array: """The inverse hyperbolic cosine."""
-def arctanh(x: _Operand, /) -> Array: """The inverse hyperbolic tangent."""
-def reciprocal(x: _Operand, /) -> Array: """`1 / x`, in the dtype of `x`."""
-def invert(x: _Operand, /) -> Array: """`~x`: bits, or truth values, turned over."""
-def signbit(x: _Operand, /) -> Array: """True where the sign bit is set."""
-def negative(x: _Operand, /) -> Array: """`-x`."""
-def absolute(x: _Operand, /) -> Array: """The absolute value."""
-def sign(x: _Operand, /) -> Array: """-1, 0 or 1; NaN stays NaN."""
-def square(x: _Operand, /) -> Array: """`x * x`."""
-def floor(x: _Operand, /) -> Array: """The largest whole number not above each element."""
-def ceil(x: _Operand, /) -> Array: """The smallest whole number not below each element."""
-def trunc(x: _Operand, /) -> Array: """Each element without its fraction."""
-def rint(x: _Operand, /) -> Array: """The nearest whole number; halves go to the even one."""
-def isnan(x: _Operand, /) -> Array: """True where an element is NaN."""
-def isinf(x: _Operand, /) -> Array: """True where an element is infinite."""
-def isfinite(x: _Operand, /) -> Array: """True where an element is neither NaN nor infinite."""
-def logical_not(x: _Operand, /) -> Array: """True where an element is zero."""
-def add(x: _Operand, y: _Operand, /) -> Array: """`x + y`."""
-def subtract(x: _Operand, y: _Operand, /) -> Array: """`x - y`."""
-def multiply(x: _Operand, y: _Operand, /) -> Array: """`x * y`."""
-def divide(x: _Operand, y: _Operand, /) -> Array: """`x / y`; integers give float64."""
-def floor_divide(x: _Operand, y: _Operand, /) -> Array: """`x // y`, rounded down."""
-def remainder(x: _Operand, y: _Operand, /) -> Array: """`x % y`, with the sign of `y`."""
-def power(x: _Operand, y: _Operand, /) -> Array: """`x ** y`."""
-def maximum(x: _Operand, y: _Operand, /) -> Array: """The larger of two; NaN if either is NaN."""
-def minimum(x: _Operand, y: _Operand, /) -> Array: """The smaller of two; NaN if either is NaN."""
-def fmax(x: _Operand, y: _Operand, /) -> Array: """The larger of two; the other one if either is NaN."""
-def fmin(x: _Operand, y: _Operand, /) -> Array: """The smaller of two; the other one if either is NaN."""
-def copysign(x: _Operand, y: _Operand, /) -> Array: """`x` with the sign of `y`."""
-def bitwise_and(x: _Operand, y: _Operand, /) -> Array: """`x & y`."""
-def bitwise_or(x: _Operand, y: _Operand, /) -> Array: """`x | y`."""
-def bitwise_xor(x: _Operand, y: _Operand, /) -> Array: """`x ^ y`."""
-def left_shift(x: _Operand, y: _Operand, /) -> Array: """`x << y`, for integers."""
-def right_shift(x: _Operand, y: _Operand, /) -> Array: """`x >> y`, for integers."""
-def arctan2(y: _Operand, x: _Operand, /) -> Array: """The angle of the point (y, x); radians."""
-def hypot(x: _Operand, y: _Operand, /) -> Array: """`sqrt(x*x + y*y)` without overflow."""
-def equal(x: _Operand, y: _Operand, /) -> Array: """`x == y`."""
-def not_equal(x: _Operand, y: _Operand, /) -> Array: """`x != y`."""
-def less(x: _Operand, y: _Operand, /) -> Array: """`x < y`."""
-def less_equal(x: _Operand, y: _Operand, /) -> Array: """`x <= y`."""
-def greater(x: _Operand, y: _Operand, /) -> Array: """`x > y`."""
-def greater_equal(x: _Operand, y: _Operand, /) -> Array: """`x >= y`."""
-def logical_and(x: _Operand, y: _Operand, /) -> Array: """True where both are nonzero."""
-def logical_or(x: _Operand, y: _Operand, /) -> Array: """True where one is nonzero."""
-def logical_xor(x: _Operand, y: _Operand, /) -> Array: """True where exactly one is nonzero."""
-
-def sum(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-    """The sum over all elements, an axis or several."""
-
-def mean(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-    """The mean over all elements, an axis or several."""
-
-def prod(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-    """The product over all elements, an axis or several."""
-
-def min(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-    """The smallest element; NaN if there is one."""
-
-def max(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-    """The largest element; NaN if there is one."""
-
-def any(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-    """True if any element is nonzero."""
-
-def all(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-    """True if no element is zero."""
-
-def count_nonzero(x: _Operand, axis: _Axis = None, *, keepdims: bool = False) -> Array:
-    """How many elements are not zero."""
-
-def var(x: _Operand, axis: _Axis = None, *, ddof: float = 0.0, keepdims: bool = False) -> Array:
-    """The variance over all elements, an axis or several, in two passes; divides by count - ddof."""
-
-def std(x: _Operand, axis: _Axis = None, *, ddof: float = 0.0, keepdims: bool = False) -> Array:
-    """The square root of `var`."""
 
 @final
 class Model:

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from girih import _native
+from girih import _native, ufuncs
 
 __all__ = ["ConvergenceWarning", "KMeans"]
 
@@ -147,7 +147,7 @@ class KMeans:
         middle = centres.mean(axis=0)
         rows, centres = rows - middle, centres - middle
         squares = (rows * rows).sum(axis=1, keepdims=True) + (centres * centres).sum(axis=1) - 2 * (rows @ centres.T)
-        distances = _native.sqrt(_native.maximum(squares, 0))
+        distances = ufuncs.sqrt(ufuncs.maximum(squares, 0))
         return distances if wants_array else np.asarray(distances)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

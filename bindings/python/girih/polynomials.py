@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from girih import _native, linalg
+from girih import _native, linalg, ufuncs
 from girih.linalg.factors import Matrices
 from girih.products import vander
 
@@ -96,7 +96,7 @@ def polyfit(
             raise TypeError("expected a 1-d array for weights of the same length as y")
         lhs = lhs * weights[:, None]
         rhs = rhs * (weights if rhs.ndim == 1 else weights[:, None])
-    scale = _native.sqrt((lhs * lhs).sum(axis=0))
+    scale = ufuncs.sqrt((lhs * lhs).sum(axis=0))
     found, residuals, rank, s = linalg.lstsq(lhs / scale, rhs, rcond)
     found = found / (scale if found.ndim == 1 else scale[:, None])
     if rank != order and not full:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from girih import _native
+from girih import _native, ufuncs
 from girih.linalg.factors import Matrices, conjugate, transposed
 
 Operand: TypeAlias = Matrices
@@ -269,7 +269,7 @@ def corrcoef(
     if c.ndim == 0:
         return c / c
     spread = diagonals(c, 0, 0, 1)
-    spread = _native.sqrt(spread.real if spread.dtype.kind == "c" else spread)
+    spread = ufuncs.sqrt(spread.real if spread.dtype.kind == "c" else spread)
     found = c / spread[:, None] / spread[None, :]
     return found if found.dtype.kind == "c" else _native.clip(found, -1.0, 1.0)
 

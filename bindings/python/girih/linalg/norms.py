@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from girih import _native
+from girih import _native, reductions, ufuncs
 from girih.linalg.factors import Matrices, eigvalsh, matrices, numbers, svdvals
 from girih.linalg.solving import inv
 
@@ -28,7 +28,7 @@ def norm(x: Matrices, ord: Order = None, axis: Axis = None, keepdims: bool = Fal
     if axis is None:
         if ord is None or (ord in ("f", "fro") and x.ndim == 2) or (ord == 2 and x.ndim == 1):
             size = _squares(x).sum()
-            result = _native.sqrt(size)
+            result = ufuncs.sqrt(size)
             return result.reshape(*[1] * x.ndim) if keepdims else result
         axes: tuple[int, ...] = tuple(range(x.ndim))
     elif isinstance(axis, tuple):
@@ -82,7 +82,7 @@ def matrix_rank(A: Matrices, tol: Any = None, hermitian: bool = False, *, rtol: 
         return _native.asarray(int(bool((x != 0).any())))
     if tol is not None and rtol is not None:
         raise ValueError("`tol` and `rtol` can't be both set.")
-    s = _native.absolute(eigvalsh(x)) if hermitian else svdvals(x)
+    s = ufuncs.absolute(eigvalsh(x)) if hermitian else svdvals(x)
     if s.shape[-1] == 0:
         return _native.zeros(s.shape[:-1], np.int64)
     if tol is None:
@@ -91,7 +91,7 @@ def matrix_rank(A: Matrices, tol: Any = None, hermitian: bool = False, *, rtol: 
         limit = relative * s.max(axis=-1, keepdims=True)
     else:
         limit = tol if np.ndim(tol) == 0 else _native.asarray(tol)[..., None]
-    return _native.count_nonzero(s > limit, axis=-1)
+    return reductions.count_nonzero(s > limit, axis=-1)
 
 
 def cond(x: Matrices, p: Order = None) -> _native.Array:
@@ -134,8 +134,8 @@ def _vector(x: _native.Array, order: Order, axes: tuple[int, ...], keep: bool) -
     if isinstance(order, str):
         raise ValueError(f"Invalid norm order '{order}' for vectors")
     if order is None or order == 2:
-        return _native.sqrt(_squares(x).sum(axis=axes, keepdims=keep))
-    size = _native.absolute(x)
+        return ufuncs.sqrt(_squares(x).sum(axis=axes, keepdims=keep))
+    size = ufuncs.absolute(x)
     if order == np.inf:
         return size.max(axis=axes, keepdims=keep)
     if order == -np.inf:
@@ -150,10 +150,10 @@ def _vector(x: _native.Array, order: Order, axes: tuple[int, ...], keep: bool) -
 def _matrix(x: _native.Array, order: Order, axes: tuple[int, int] | tuple[int, ...], keep: bool) -> _native.Array:
     row, column = axes
     if order in (None, "fro", "f"):
-        result = _native.sqrt(_squares(x).sum(axis=axes))
+        result = ufuncs.sqrt(_squares(x).sum(axis=axes))
     elif order in (np.inf, -np.inf, 1, -1):
         summed, other = (column, row) if order in (np.inf, -np.inf) else (row, column)
-        sums = _native.absolute(x).sum(axis=summed)
+        sums = ufuncs.absolute(x).sum(axis=summed)
         other -= other > summed
         result = sums.max(axis=other) if order in (np.inf, 1) else sums.min(axis=other)
     elif order in (2, -2, "nuc"):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from girih import _native
+from girih import _native, ufuncs
 from girih.linalg.factors import Matrices, conjugate, factored, matrices, numbers, square, svd, transposed
 
 
@@ -78,7 +78,7 @@ def det(a: Matrices) -> _native.Array:
     -2.0
     """
     sign, size = slogdet(a)
-    return sign * _native.exp(size)
+    return sign * ufuncs.exp(size)
 
 
 def pinv(a: Matrices, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> _native.Array:
@@ -137,7 +137,7 @@ def lstsq(
         found = conjugate(vh.T) @ (inverse[:, None] * (conjugate(u.T) @ sides))
     residuals = _native.zeros(0, s.dtype)
     if rank == n and m > n:
-        size = _native.absolute(sides - x @ found)
+        size = ufuncs.absolute(sides - x @ found)
         residuals = (size * size).sum(axis=0)
     return (found[:, 0] if vector else found), residuals, rank, s
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from girih import _native
+from girih import _native, ufuncs
 
 Size: TypeAlias = int | tuple[int, ...] | list[int] | None
 Parameter: TypeAlias = _native.Array | NDArray[Any] | bool | int | float | np.generic | Sequence[Any]
@@ -59,7 +59,7 @@ def refuse(parameter: Parameter, wrong: Callable[[Any], Any], message: str) -> N
     if isinstance(parameter, int | float):
         bad = bool(wrong(parameter)) or math.isnan(parameter)
     elif isinstance(parameter, _native.Array):
-        bad = bool(wrong(parameter).any()) or bool(_native.isnan(parameter).any())
+        bad = bool(wrong(parameter).any()) or bool(ufuncs.isnan(parameter).any())
     else:
         values = np.asarray(parameter)
         bad = bool(np.any(wrong(values))) or bool(np.isnan(values).any())

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from girih import _native
+from girih import _native, ufuncs
 from girih.random.arguments import Parameter, Size, fits, is_array, refuse, result_shape, shape_of, weak
 from girih.random.continuous import Continuous
 
@@ -137,7 +137,7 @@ class Discrete(Continuous):
         for name, value in (("ngood", ngood), ("nbad", nbad), ("nsample", nsample)):
             refuse(value, lambda value: value < 0, f"{name} < 0")
         if any(is_array(value) for value in (ngood, nbad, nsample)):
-            short = bool((_native.add(ngood, nbad) < nsample).any())
+            short = bool((ufuncs.add(ngood, nbad) < nsample).any())
         else:
             short = bool(np.any(np.add(ngood, nbad) < np.asarray(nsample)))
         if short:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from girih import _native, linalg
+from girih import _native, linalg, ufuncs
 from girih.linalg.factors import Matrices
 
 __all__ = ["cdist", "pdist", "squareform"]
@@ -86,7 +86,7 @@ def squareform(X: Matrices, force: str = "no", checks: bool = True) -> _native.A
         )
     if x.shape[0] != x.shape[1]:
         raise ValueError("The matrix argument must be square.")
-    if checks and not bool((_native.absolute(x - x.T) <= 1e-8).all()):
+    if checks and not bool((ufuncs.absolute(x - x.T) <= 1e-8).all()):
         raise ValueError("Distance matrix 'X' must be symmetric.")
     return _native.square_form(x)
 
