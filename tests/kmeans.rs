@@ -1,7 +1,7 @@
 //! K-Means gives the same bits at every number of ranks and threads, and what a plain loop gives.
 
 use girih_arrays::Array;
-use girih_cluster::{Error, Model, Observations, Options};
+use girih_cluster::{Csr, Error, Model, Observations, Options};
 use girih_runtime::config::Config;
 use girih_runtime::local;
 use girih_runtime::world::World;
@@ -36,7 +36,7 @@ fn fit(world: &World, x: &[f64], shape: [usize; 2], clusters: usize) -> Result<O
     let observations = Observations::<f64>::new(&x)?;
     let trials = 2 + (clusters as f64).ln() as usize;
     let draws: Vec<f64> = (0..(clusters - 1) * trials).map(|index| uniform(3, index)).collect();
-    let seeds = observations.plus_plus(uniform(4, 0), &draws, trials)?;
+    let seeds = observations.plus_plus(uniform(4, 0), &draws, trials)?.centres;
     let model = observations.lloyd(&seeds, &Options::default(), None)?;
     let labels = gathered(world, &model)?;
     let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect();
@@ -110,6 +110,104 @@ fn check_against_a_loop(x: &[f64], columns: usize, clusters: usize, outcome: &Ou
     }
 }
 
+/// A row with weight 3 is three rows, one with weight 0 is none: centres and inertia, not their last bits.
+#[track_caller]
+fn check_weights(rows: usize, columns: usize, ranks: usize) {
+    let clusters = 5;
+    let x = blobs(rows, columns, clusters);
+    let weights: Vec<f64> = (0..rows).map(|row| (uniform(9, row) * 4.0).floor()).collect();
+    let repeated: Vec<f64> =
+        x.chunks(columns).zip(&weights).flat_map(|(row, &weight)| row.repeat(weight as usize)).collect();
+    let draws: Vec<f64> = (0..(clusters - 1) * 3).map(|index| uniform(3, index)).collect();
+    let run = |ranks, threads| {
+        let config = Config { threads: Some(threads), bind: false, ..Config::default() };
+        let outcomes = local::run_with(ranks, 3, &config, |world| {
+            let x = Observations::<f64>::new(&Array::from_slice(world, &[rows, columns], &x)?)?;
+            let weighted = x.weighted(&Array::from_slice(world, &[rows], &weights)?)?;
+            let seeds = weighted.plus_plus(0.4, &draws, 3)?.centres;
+            let model = weighted.lloyd(&seeds, &Options::default(), None)?;
+            let all = [repeated.len() / columns, columns];
+            let repeated = Observations::<f64>::new(&Array::from_slice(world, &all, &repeated)?)?;
+            assert_eq!(repeated.plus_plus(0.4, &draws, 3)?.centres, seeds, "the draws fall on copies of the same rows");
+            let same = repeated.lloyd(&seeds, &Options::default(), None)?;
+            assert!((model.inertia - same.inertia).abs() <= 1e-9 * same.inertia);
+            for (a, b) in model.centres.iter().zip(&same.centres) {
+                assert!((a - b).abs() <= 1e-9, "{a} with weights, {b} with repeated rows");
+            }
+            Ok::<_, Error>((gathered(world, &model)?, model.centres, model.inertia.to_bits()))
+        });
+        outcomes.unwrap().into_iter().map(Result::unwrap).next().unwrap()
+    };
+    assert_eq!(run(ranks, 2), run(1, 1), "weighted bits on {ranks} ranks");
+}
+
+#[test]
+fn a_weight_is_a_number_of_copies() {
+    check_weights(6007, 7, 2);
+    check_weights(9000, 20, 3);
+    check_weights(60, 3, 4);
+}
+
+/// Sparse rows are the rows they stand for: the same seeds and labels, at every rank count the same bits.
+#[test]
+fn sparse_rows_are_clustered_like_dense_ones() {
+    let (rows, columns, clusters) = (9001, 30, 6);
+    let x: Vec<f64> = (0..rows * columns)
+        .map(|at| {
+            let (row, column) = (at / columns, at % columns);
+            let own = column % clusters == row % clusters;
+            if own || uniform(5, at) < 0.1 { 1.0 + uniform(6, at) } else { 0.0 }
+        })
+        .collect();
+    let (mut starts, mut places, mut values) = (vec![0], Vec::new(), Vec::new());
+    for row in x.chunks(columns) {
+        for (column, &value) in row.iter().enumerate().filter(|(_, value)| **value != 0.0) {
+            places.push(column as u32);
+            values.push(value);
+        }
+        starts.push(values.len());
+    }
+    let matrix = Csr { shape: [rows, columns], starts: &starts, columns: &places, values: &values };
+    let draws: Vec<f64> = (0..(clusters - 1) * 3).map(|index| uniform(3, index)).collect();
+    let run = |ranks, threads| {
+        let config = Config { threads: Some(threads), bind: false, ..Config::default() };
+        let outcomes = local::run_with(ranks, 3, &config, |world| {
+            let sparse = Observations::<f64>::sparse(world, &matrix)?;
+            let dense = Observations::<f64>::new(&Array::from_slice(world, &[rows, columns], &x)?)?;
+            let seeds = sparse.plus_plus(0.4, &draws, 3)?;
+            assert_eq!(dense.plus_plus(0.4, &draws, 3)?, seeds);
+            let model = sparse.lloyd(&seeds.centres, &Options::default(), None)?;
+            let same = dense.lloyd(&seeds.centres, &Options::default(), None)?;
+            let labels = gathered(world, &model)?;
+            assert_eq!(labels, gathered(world, &same)?);
+            assert_eq!(model.iterations, same.iterations);
+            assert!((model.inertia - same.inertia).abs() <= 1e-9 * same.inertia);
+            Ok::<_, Error>((labels, model.centres, model.inertia.to_bits()))
+        });
+        outcomes.unwrap().into_iter().map(Result::unwrap).next().unwrap()
+    };
+    let alone = run(1, 1);
+    for (ranks, threads) in [(1, 2), (2, 1), (3, 2)] {
+        assert_eq!(run(ranks, threads), alone, "{ranks} ranks");
+    }
+}
+
+#[test]
+fn weights_that_are_none_are_refused() {
+    let outcomes = local::run(2, 1, 1, |world| {
+        let x = Observations::<f64>::new(&Array::from_slice(world, &[4, 1], &[0.0, 1.0, 2.0, 3.0]).unwrap()).unwrap();
+        let refused = |weights: &[f64]| {
+            let weights = Array::from_slice(world, &[weights.len()], weights).unwrap();
+            x.weighted(&weights).map(drop).unwrap_err().to_string()
+        };
+        [refused(&[0.0; 4]), refused(&[1.0, f64::NAN, 1.0, 1.0]), refused(&[1.0; 3])]
+    });
+    for [zero, nan, few] in outcomes.unwrap() {
+        assert!(zero.contains("at least one non-zero") && nan.contains("sample_weight contains NaN"));
+        assert!(few.contains("expected (4,)"), "{few}");
+    }
+}
+
 #[test]
 fn ragged_rows_have_the_same_bits() {
     check(10_007, 13, 8);
@@ -153,7 +251,7 @@ fn duplicate_rows_leave_clusters_empty() {
         let outcomes = local::run(ranks, 1, 5, |world| {
             let x = Array::from_slice(world, &[40, 1], &[7.0; 40])?;
             let observations = Observations::<f64>::new(&x)?;
-            let seeds = observations.plus_plus(0.3, &[0.1, 0.9, 0.5, 0.5], 2)?;
+            let seeds = observations.plus_plus(0.3, &[0.1, 0.9, 0.5, 0.5], 2)?.centres;
             let model = observations.lloyd(&seeds, &Options::default(), None)?;
             Ok::<_, Error>((model.centres, model.inertia, model.clusters))
         });
@@ -202,7 +300,7 @@ fn an_observer_that_is_content_on_one_rank_stops_all() {
         let observations = Observations::<f64>::new(&x).unwrap();
         let seeds = observations.rows_at(&[0, 4, 8, 12]).unwrap();
         let mut observer = |iteration: &girih_cluster::Iteration| Ok(world.rank().0 == 1 && iteration.number == 2);
-        let options = Options { iterations_max: 50, tolerance: 0.0 };
+        let options = Options { iterations_max: 50, tolerance: 0.0, shift: 0.0 };
         observations.lloyd(&seeds, &options, Some(&mut observer)).unwrap().iterations
     });
     assert_eq!(outcomes.unwrap(), [2, 2]);
@@ -216,7 +314,8 @@ fn an_iteration_is_one_all_reduce_of_the_words_it_must_be() {
         let observations = Observations::<f64>::new(&x).unwrap();
         let seeds = observations.rows_at(&[0, 1, 2, 3, 4, 5]).unwrap();
         world.traffic(true);
-        let model = observations.lloyd(&seeds, &Options { iterations_max: 300, tolerance: 0.0 }, None).unwrap();
+        let model =
+            observations.lloyd(&seeds, &Options { iterations_max: 300, tolerance: 0.0, shift: 0.0 }, None).unwrap();
         (model.iterations as u64, world.traffic(true))
     });
     for (iterations, traffic) in outcomes.unwrap() {

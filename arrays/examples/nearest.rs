@@ -59,9 +59,9 @@ fn measure<T: Real + Default>(name: &str, (n, d, k): (usize, usize, usize)) {
     let shown = |seconds: f64| format!("{:8.2} ({:5.1})", seconds * 1e3, flops / seconds * 1e-9);
     let alone = best(|| assign(&rows, &origin, &centres, &mut labels, &mut scratch));
     let mut pass = Pass { origin: &origin, centres, fixed: &fixed, inertia: None };
-    let summed = best(|| pass.assign_and_add(&rows, &mut labels, &mut words, &mut scratch));
+    let summed = best(|| pass.assign_and_add(&rows, None, &mut labels, &mut words, &mut scratch));
     pass.inertia = inertia;
-    let whole = best(|| pass.assign_and_add(&rows, &mut labels, &mut words, &mut scratch));
+    let whole = best(|| pass.assign_and_add(&rows, None, &mut labels, &mut words, &mut scratch));
 
     let scale = Scale::new(d as f64 * 4.0, n as u64);
     let mut closest = vec![f64::INFINITY; n];
@@ -71,7 +71,7 @@ fn measure<T: Real + Default>(name: &str, (n, d, k): (usize, usize, usize)) {
         candidate_potentials(
             (&rows, d),
             &rows[d..8 * d],
-            &closest,
+            (&closest, None),
             &scale,
             Some(&mut lowered),
             &mut [0; 14],

@@ -3,8 +3,10 @@
 use crate::error::cluster_error;
 use crate::handle::PyArray;
 use crate::numpy::{elements, owned};
+use crate::world::world;
 use girih_arrays::{Array, DType, Element};
-use girih_cluster::{Error, Iteration, Model, Observations, Options, Real};
+use girih_cluster::{Csr, Error, Iteration, Model, Observations, Options, Real, Seeds};
+use numpy::PyReadonlyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -47,6 +49,48 @@ impl PyObservations {
         typed.map(PyObservations).map_err(|error| cluster_error(py, &error))
     }
 
+    /// The rows of a SciPy CSR matrix, the same on every rank.
+    #[staticmethod]
+    #[pyo3(signature = (shape, starts, columns, values, /))]
+    fn sparse(
+        py: Python<'_>,
+        shape: [usize; 2],
+        starts: PyReadonlyArray1<'_, i64>,
+        columns: PyReadonlyArray1<'_, u32>,
+        values: &Bound<'_, PyAny>,
+    ) -> PyResult<PyObservations> {
+        let starts: Vec<usize> = starts.as_slice()?.iter().map(|&start| start as usize).collect();
+        let (world, columns) = (world(py)?, columns.as_slice()?);
+        let typed = if let Ok(values) = values.extract::<PyReadonlyArray1<'_, f32>>() {
+            let matrix = Csr { shape, starts: &starts, columns, values: values.as_slice()? };
+            py.detach(|| Observations::sparse(&world, &matrix)).map(Typed::Float32)
+        } else {
+            let values = values.extract::<PyReadonlyArray1<'_, f64>>()?;
+            let matrix = Csr { shape, starts: &starts, columns, values: values.as_slice()? };
+            py.detach(|| Observations::sparse(&world, &matrix)).map(Typed::Float64)
+        };
+        typed.map(PyObservations).map_err(|error| cluster_error(py, &error))
+    }
+
+    /// The same rows, each counted as often as its weight says.
+    #[pyo3(signature = (weights, /))]
+    fn weighted(&self, py: Python<'_>, weights: PyRef<'_, PyArray>) -> PyResult<PyObservations> {
+        let weights = weights.0.clone();
+        let dtype = match &self.0 {
+            Typed::Float32(_) => DType::Float32,
+            Typed::Float64(_) => DType::Float64,
+        };
+        if weights.dtype() != dtype {
+            let text = format!("weights must be {dtype} like the rows, not {}", weights.dtype());
+            return Err(PyValueError::new_err(text));
+        }
+        let typed = py.detach(|| match &self.0 {
+            Typed::Float32(observations) => observations.weighted(&weights).map(Typed::Float32),
+            Typed::Float64(observations) => observations.weighted(&weights).map(Typed::Float64),
+        });
+        typed.map(PyObservations).map_err(|error| cluster_error(py, &error))
+    }
+
     #[getter]
     fn n_samples(&self) -> usize {
         each!(&self.0, observations => observations.rows())
@@ -58,24 +102,33 @@ impl PyObservations {
     }
 
     #[pyo3(signature = (first, draws, /))]
-    fn plus_plus(&self, first: f64, draws: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    fn plus_plus(&self, first: f64, draws: &Bound<'_, PyAny>) -> PyResult<(Py<PyAny>, Vec<usize>)> {
         let py = draws.py();
         let (shape, draws) = floats::<f64>(draws, "draws")?;
         let trials = shape[1];
         each!(&self.0, observations => {
-            matrix(py, observations.columns(), py.detach(|| observations.plus_plus(first, &draws, trials)))
+            let seeds = py.detach(|| observations.plus_plus(first, &draws, trials));
+            let Seeds { rows, centres } = seeds.map_err(|error| cluster_error(py, &error))?;
+            Ok((matrix(py, observations.columns(), Ok(centres))?, rows))
         })
     }
 
-    #[pyo3(signature = (start, max_iter, tol, callback, /))]
+    /// The distance of each row to each centre: a girih array, or a NumPy array on every rank.
+    #[pyo3(signature = (centers, as_array, /))]
+    fn distances(&self, centers: &Bound<'_, PyAny>, as_array: bool) -> PyResult<Py<PyAny>> {
+        each!(&self.0, observations => distances(observations, centers, as_array))
+    }
+
+    #[pyo3(signature = (start, max_iter, tol, callback, /, shift = 0.0))]
     fn lloyd<'py>(
         &self,
         start: &Bound<'py, PyAny>,
         max_iter: usize,
         tol: f64,
         callback: Option<Py<PyAny>>,
+        shift: f64,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let options = Options { iterations_max: max_iter, tolerance: tol };
+        let options = Options { iterations_max: max_iter, tolerance: tol, shift };
         each!(&self.0, observations => fit(observations, start, &options, callback))
     }
 
@@ -106,6 +159,31 @@ impl PyObservations {
         let count = all.len();
         owned(py, &[count], all)
     }
+}
+
+fn distances<T: Real + Element + numpy::Element + Default>(
+    observations: &Observations<T>,
+    centres: &Bound<'_, PyAny>,
+    as_array: bool,
+) -> PyResult<Py<PyAny>> {
+    let py = centres.py();
+    let (shape, centres) = floats::<T>(centres, "centers")?;
+    let world = observations.world();
+    let fail = |error: Error| cluster_error(py, &error);
+    let mine = py.detach(|| observations.distances(&centres)).map_err(fail)?;
+    let own = [mine.len() / shape[0], shape[0]];
+    if as_array {
+        let array = py.detach(|| Array::from_local(world, &own, T::DTYPE, bytemuck::cast_slice(&mine)));
+        return Ok(Bound::new(py, PyArray(array.map_err(|error| fail(error.into()))?))?.into_any().unbind());
+    }
+    if world.size() == 1 {
+        return owned(py, &own, mine);
+    }
+    let parts = py.detach(|| world.all_gather_bytes(bytemuck::cast_slice(&mine).to_vec()));
+    let parts = parts.map_err(|error| fail(error.into()))?;
+    let mut all = vec![T::ZERO; observations.rows() * shape[0]];
+    bytemuck::cast_slice_mut(&mut all).copy_from_slice(&parts.concat());
+    owned(py, &[observations.rows(), shape[0]], all)
 }
 
 /// Fits; the callback's exception on this rank comes back as it was, and the other ranks get its traceback.
@@ -161,6 +239,7 @@ fn described<T: numpy::Element>(py: Python<'_>, columns: usize, model: Model<T>)
     let labels = model.local_labels();
     let table = PyDict::new(py);
     table.set_item("inertia", model.inertia)?;
+    table.set_item("tolerance", model.tolerance)?;
     table.set_item("n_iter", model.iterations)?;
     table.set_item("clusters", model.clusters)?;
     table.set_item("model", Bound::new(py, PyModel { labels })?)?;

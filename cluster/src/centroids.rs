@@ -2,7 +2,7 @@
 
 use girih_arrays::kernel::nearest::{FixedPoint, Layout, Real};
 
-/// New centred centres from summed words; clusters still empty take the centre of the largest cluster.
+/// New centred centres from summed words; clusters still without weight take the centre of the heaviest.
 ///
 /// Cost: k·d divisions.
 pub(crate) fn means<T: Real>(clusters: usize, columns: usize, fixed: &FixedPoint, words: &[i64]) -> Vec<T> {
@@ -15,9 +15,9 @@ pub(crate) fn means<T: Real>(clusters: usize, columns: usize, fixed: &FixedPoint
         }
     }
     if !empty.is_empty() {
-        let counts = &words[layout.counts()];
-        // The first of several largest, as NumPy's argmax.
-        let largest = (0..clusters).rev().max_by_key(|&cluster| counts[cluster]).expect("there is a cluster");
+        let weight = |&cluster: &usize| layout.weight(fixed, words, cluster);
+        // The first of several heaviest, as NumPy's argmax.
+        let largest = (0..clusters).rev().max_by_key(weight).expect("there is a cluster");
         for cluster in empty {
             centres.copy_within(largest * columns..(largest + 1) * columns, cluster * columns);
         }
@@ -33,6 +33,7 @@ pub(crate) fn shift<T: Real>(old: &[T], new: &[T]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use girih_arrays::kernel::nearest::Row;
 
     #[test]
     fn an_empty_cluster_takes_the_first_of_the_largest() {
@@ -40,11 +41,8 @@ mod tests {
         let layout = Layout::new(4, &fixed);
         let mut words = vec![0; layout.words()];
         for (cluster, value) in [(0, 1.0), (2, 3.0), (2, 3.0), (3, 5.0), (3, 5.0)] {
-            layout.move_row(&fixed, &mut words, (1, cluster), (&[value], &[0.0]));
+            layout.add_row(&fixed, &mut words, cluster, Row { values: &[value], origin: &[0.0], weight: 1.0 });
         }
-        // What was taken from cluster 1 leaves it empty.
-        words[layout.sum(1)].fill(0);
-        words[layout.counts().start + 1] = 0;
         assert_eq!(means::<f64>(4, 1, &fixed, &words), [1.0, 3.0, 3.0, 5.0]);
     }
 

@@ -26,9 +26,14 @@ mod observations;
 mod relocate;
 mod scratch;
 mod seed;
+mod sparse;
+mod tile;
+mod transform;
 
 pub use error::{Error, Result};
 pub use girih_arrays::kernel::nearest::Real;
 pub use lloyd::Observer;
 pub use model::{Iteration, Model, Options};
 pub use observations::Observations;
+pub use seed::Seeds;
+pub use sparse::Csr;

@@ -3,16 +3,17 @@
 //! An iteration: the centres are packed; each tile of rows is assigned and added to a partial result while it is in
 //! cache; partial results are merged on each rank; one all-reduce of integers ends the graph, and carries its status.
 //! Invariant: after it, all ranks hold the same words and take the same decisions from them.
-//! Traffic: one all-reduce of limbs·k·d + k + 4 words in each iteration; before the first, an agreement.
+//! Traffic: one all-reduce of limbs·k·d + k + 4 words (2·k·d + 3·k + 4 with weights) in each iteration; before the first, an agreement.
 
 use crate::centroids::{means, shift};
 use crate::error::{Error, Result};
 use crate::model::{Iteration, Labels, Model, Options};
-use crate::observations::{Observations, Tile};
+use crate::observations::Observations;
 use crate::relocate::relocate;
 use crate::scratch::Scratches;
+use crate::tile::{Rows, Tile, Weights};
 use girih_arrays::Element;
-use girih_arrays::kernel::nearest::{Centres, Layout, Pass, Real};
+use girih_arrays::kernel::nearest::{Centres, Layout, Pass, Real, SparseCentres, SparsePass};
 use girih_runtime::fingerprint::Fingerprint;
 use girih_runtime::graph::Access::{Read, Write};
 use girih_runtime::graph::{Body, Graph, GraphBuilder};
@@ -42,9 +43,15 @@ impl<T: Real + Element + Default> Observations<T> {
         if clusters > rows {
             return Err(Error::Value(format!("n_samples={rows} should be >= n_clusters={clusters}.")));
         }
-        let tolerance = if options.tolerance == 0.0 { 0.0 } else { options.tolerance * self.mean_variance()? };
+        let relative = if options.tolerance == 0.0 { 0.0 } else { options.tolerance * self.mean_variance()? };
+        let tolerance = relative.max(options.shift);
         let mut centres = self.centred(start);
-        let limits = [options.iterations_max as u64, options.tolerance.to_bits(), u64::from(observer.is_some())];
+        let limits = [
+            options.iterations_max as u64,
+            options.tolerance.to_bits(),
+            options.shift.to_bits(),
+            u64::from(observer.is_some()),
+        ];
         let epoch = self.agreed(Epoch::new(self, clusters, plan(start, &limits)), |epoch| vec![&*epoch.graph])?;
         let mut inertia = None;
         let mut iterations = 0;
@@ -74,7 +81,8 @@ impl<T: Real + Element + Default> Observations<T> {
             inertia = Some(sums.inertia);
             counts = epoch.counts();
         }
-        Ok(self.model(epoch, &centres, inertia.expect("set above"), iterations, &counts))
+        let model = self.model(epoch, &centres, inertia.expect("set above"), iterations, &counts);
+        Ok(Model { tolerance, ..model })
     }
 
     /// The nearest of these centres, k×d in C order, for each row: a model without iterations.
@@ -92,7 +100,7 @@ impl<T: Real + Element + Default> Observations<T> {
         Ok(self.model(epoch, &centred, sums.inertia, 0, &counts))
     }
 
-    fn clusters_of(&self, centres: &[T]) -> Result<usize> {
+    pub(crate) fn clusters_of(&self, centres: &[T]) -> Result<usize> {
         let clusters = centres.len() / self.columns();
         if clusters == 0 || clusters * self.columns() != centres.len() {
             let columns = self.columns();
@@ -112,7 +120,7 @@ impl<T: Real + Element + Default> Observations<T> {
         let shifted = |(value, mean): (&T, &T)| T::narrow(value.widen() + mean.widen());
         let centres = rows.flat_map(|row| row.iter().zip(self.origin().iter()).map(shifted)).collect();
         let clusters = counts.iter().filter(|&&count| count > 0).count();
-        Model { centres, inertia, iterations, clusters, labels: epoch.labels }
+        Model { centres, inertia, tolerance: 0.0, iterations, clusters, labels: epoch.labels }
     }
 
     /// The observers' common answer.
@@ -166,10 +174,17 @@ impl<T: Real + Element + Default> Epoch<T> {
         let what = format!("{clusters} clusters of {} {:?}", T::DTYPE, [observations.rows(), columns]);
         graph.describe(&what, plan);
         let given = graph.bind(rank, centres.bytes(), Some(Arc::clone(&centres)));
-        let packed = graph.block(rank, Centres::<T>::memory_len(clusters, columns) * size_of::<T>())?;
+        let sparse = observations.is_sparse();
+        let length = if sparse { SparseCentres::<T>::memory_len } else { Centres::<T>::memory_len };
+        let packed = graph.block(rank, length(clusters, columns) * size_of::<T>())?;
         graph.task("pack", rank, 0, &[Read(given), Write(packed)], || {
             Box::new(move |context| {
-                Centres::pack(context.read(0).of::<T>(), columns, context.write(1).of_mut::<T>());
+                let (centres, mut packed) = (context.read(0), context.write(1));
+                if sparse {
+                    SparseCentres::pack(centres.of::<T>(), columns, packed.of_mut::<T>());
+                } else {
+                    Centres::pack(centres.of::<T>(), columns, packed.of_mut::<T>());
+                }
                 Ok(())
             })
         })?;
@@ -239,7 +254,11 @@ impl<T: Real + Element + Default> Shared<T> {
             // Consecutive tiles share a partial result, so that it stays with the domain that holds them.
             let partial = index * count / tiles.len();
             let first = index == 0 || (index - 1) * count / tiles.len() != partial;
-            let accesses = [Read(rows), Read(packed), Write(label), Write(partials[partial])];
+            let mut accesses = vec![Read(rows), Read(packed), Write(label), Write(partials[partial])];
+            if let Some(Weights { cell, .. }) = &tile.weights {
+                let bound = || graph.bind(rank, cell.bytes(), Some(Arc::clone(cell)));
+                accesses.push(Read(*blocks.entry(Arc::as_ptr(cell)).or_insert_with(bound)));
+            }
             let domain = world.domain_of_tile(index, tiles.len());
             graph.task("assign", rank, domain, &accesses, || self.assign_tile(tile, first))?;
         }
@@ -248,21 +267,40 @@ impl<T: Real + Element + Default> Shared<T> {
 
     fn assign_tile(&self, tile: &Tile, first: bool) -> Body {
         let shared = self.clone();
-        let values = tile.values.clone();
+        let tile = tile.clone();
         Box::new(move |context| {
             let (rows, packed) = (context.read(0), context.read(1));
+            let weights = tile.weights.is_some().then(|| context.read(4));
+            let weights = weights.as_ref().map(|all| tile.weights_of(all.of::<T>()));
             let (mut labels, mut words) = (context.write(2), context.write(3));
             if first {
                 words.fill(0);
             }
-            let fixed = shared.observations.fixed();
-            let centres = Centres::packed(shared.clusters, shared.observations.columns(), packed.of::<T>());
-            let inertia = Some(fixed.inertia(centres.reach()));
-            let pass = Pass { origin: shared.observations.origin(), centres, fixed, inertia };
-            let rows = &rows.of::<T>()[values.clone()];
-            shared.scratches.lend(|scratch| pass.assign_and_add(rows, labels.of_mut(), words.of_mut(), scratch));
+            shared.scratches.lend(|scratch| {
+                let labels = labels.of_mut();
+                tile.with_rows(rows.of::<T>(), |rows| match rows {
+                    Rows::Dense(rows) => {
+                        shared.pass(packed.of()).assign_and_add(rows, weights, labels, words.of_mut(), scratch);
+                    }
+                    Rows::Sparse(rows) => {
+                        shared.sparse_pass(packed.of()).assign_and_add(&rows, weights, labels, words.of_mut(), scratch);
+                    }
+                });
+            });
             Ok(())
         })
+    }
+
+    fn pass<'a>(&'a self, packed: &'a [T]) -> Pass<'a, T> {
+        let (fixed, columns) = (self.observations.fixed(), self.observations.columns());
+        let centres = Centres::packed(self.clusters, columns, packed);
+        Pass { origin: self.observations.origin(), centres, fixed, inertia: Some(fixed.inertia(centres.reach())) }
+    }
+
+    fn sparse_pass<'a>(&'a self, packed: &'a [T]) -> SparsePass<'a, T> {
+        let (fixed, columns) = (self.observations.fixed(), self.observations.columns());
+        let centres = SparseCentres::packed(self.clusters, columns, packed);
+        SparsePass { centres, fixed, inertia: fixed.inertia(centres.reach()) }
     }
 }
 

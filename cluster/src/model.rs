@@ -11,11 +11,13 @@ pub struct Options {
     pub iterations_max: usize,
     /// The fit ends when the centres move by no more than this times the mean variance of the columns.
     pub tolerance: f64,
+    /// The fit ends, too, when the squared distances by which the centres moved add up to no more than this.
+    pub shift: f64,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { iterations_max: 300, tolerance: 1e-4 }
+        Options { iterations_max: 300, tolerance: 1e-4, shift: 0.0 }
     }
 }
 
@@ -39,6 +41,8 @@ pub struct Model<T> {
     pub centres: Vec<T>,
     /// Sum of squared distances of the rows to their centres.
     pub inertia: f64,
+    /// The greatest shift of the centres, squared, that ended the iterations.
+    pub tolerance: f64,
     /// Iterations that were run.
     pub iterations: usize,
     /// Clusters that have rows.

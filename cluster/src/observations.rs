@@ -3,39 +3,42 @@
 //! Invariant: the numbers about columns are the same bits on all ranks, and finite.
 
 use crate::error::{Error, Result};
+use crate::tile::{Tile, Weights, tiles};
 use girih_arrays::kernel::nearest::{FixedPoint, Real};
-use girih_arrays::{Array, Element, RowDistribution};
+use girih_arrays::{Array, Element};
 use girih_runtime::graph::Graph;
-use girih_runtime::memory::BlockCell;
 use girih_runtime::world::World;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// With one limb, sums resolve 2⁻⁴² of the largest value of a column; more is needed where that is an outlier.
 const OUTLIER: f64 = 4096.0;
 
-/// A matrix of finite `f32` or `f64`, ready for K-Means.
+/// A matrix of finite `f32` or `f64`, dense or sparse, ready for K-Means.
 #[derive(Clone, Debug)]
 pub struct Observations<T> {
-    world: World,
-    array: Array,
-    rows: usize,
-    columns: usize,
-    tiles: Vec<Tile>,
+    pub(crate) world: World,
+    pub(crate) source: Source,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) tiles: Vec<Tile>,
     /// Means of the columns: all computation is about them, for the expansion of distances loses digits far away.
-    origin: Arc<Vec<T>>,
-    fixed: Arc<FixedPoint>,
+    /// Zeros for sparse rows, which would be sparse no more.
+    pub(crate) origin: Arc<Vec<T>>,
+    pub(crate) fixed: Arc<FixedPoint>,
 }
 
-/// Some of this rank's rows.
+/// Where the variances of the columns come from.
 #[derive(Clone, Debug)]
-pub(crate) struct Tile {
-    /// Rows, counted over all ranks.
-    pub(crate) rows: Range<usize>,
-    /// The block they lie in.
-    pub(crate) cell: Arc<BlockCell>,
-    /// Their values within the block.
-    pub(crate) values: Range<usize>,
+pub(crate) enum Source {
+    Dense(Array),
+    Sparse { mean_variance: f64 },
+}
+
+impl<T> Observations<T> {
+    /// True if the rows are sparse.
+    pub(crate) fn is_sparse(&self) -> bool {
+        matches!(self.source, Source::Sparse { .. })
+    }
 }
 
 impl<T: Real + Element> Observations<T> {
@@ -60,7 +63,7 @@ impl<T: Real + Element> Observations<T> {
         let origin: Vec<T> = mean.to_vec::<T>()?;
         let lowest = x.min(Some(&[0]), false)?.to_vec::<T>()?;
         let highest = x.max(Some(&[0]), false)?.to_vec::<T>()?;
-        check_finite::<T>(&lowest, &highest)?;
+        check_finite::<T>("X", &lowest, &highest)?;
         // The mean of finite values may overflow; any finite origin will do.
         let origin: Vec<T> =
             origin.into_iter().map(|mean| if mean.widen().is_finite() { mean } else { T::ZERO }).collect();
@@ -80,7 +83,49 @@ impl<T: Real + Element> Observations<T> {
         }
         let fixed = Arc::new(FixedPoint::new(&bounds, rows as u64, limbs));
         let tiles = tiles(x, rows, columns)?;
-        Ok(Observations { world, array: x.clone(), rows, columns, tiles, origin: Arc::new(origin), fixed })
+        Ok(Observations {
+            world,
+            source: Source::Dense(x.clone()),
+            rows,
+            columns,
+            tiles,
+            origin: Arc::new(origin),
+            fixed,
+        })
+    }
+
+    /// The same rows, each counted as often as its weight says.
+    ///
+    /// Shape: `weights` n. A mean becomes a weighted mean, a sum of distances a weighted sum.
+    /// Cost: one pass over the weights.
+    ///
+    /// # Errors
+    /// Replicated: `Error::Value` if there is not one finite weight for each row, or all are zero.
+    ///
+    /// # Panics
+    /// If the dtype of `weights` is not `T`.
+    pub fn weighted(&self, weights: &Array) -> Result<Observations<T>> {
+        assert_eq!(weights.dtype(), T::DTYPE, "weights have the type of the rows");
+        if weights.shape() != [self.rows] {
+            let (shape, rows) = (weights.shape(), self.rows);
+            return Err(Error::Value(format!("sample_weight.shape == {shape:?}, expected ({rows},)!")));
+        }
+        weights.wait()?;
+        let lowest = weights.min(None, false)?.to_vec::<T>()?;
+        let highest = weights.max(None, false)?.to_vec::<T>()?;
+        check_finite::<T>("sample_weight", &lowest, &highest)?;
+        let bound = lowest[0].widen().abs().max(highest[0].widen().abs());
+        if bound == 0.0 {
+            return Err(Error::Value("Sample weights must contain at least one non-zero number.".to_string()));
+        }
+        let parts = tiles(weights, self.rows, 1)?;
+        let tiles = self.tiles.iter().zip(parts).map(|(tile, weights)| {
+            assert_eq!(tile.rows, weights.rows, "arrays with equally many rows are cut alike");
+            let weights = Some(Weights { cell: weights.cell, values: weights.values });
+            Tile { weights, ..tile.clone() }
+        });
+        let fixed = Arc::new(self.fixed.weighted(bound));
+        Ok(Observations { tiles: tiles.collect(), fixed, ..self.clone() })
     }
 
     /// The number of rows on all ranks.
@@ -124,7 +169,11 @@ impl<T: Real + Element> Observations<T> {
 
     /// The mean of the columns' variances. Cost: two passes over the data.
     pub(crate) fn mean_variance(&self) -> Result<f64> {
-        let variances = self.array.var(Some(&[0]), 0.0, false)?.to_vec::<T>()?;
+        let array = match &self.source {
+            Source::Dense(array) => array,
+            Source::Sparse { mean_variance } => return Ok(*mean_variance),
+        };
+        let variances = array.var(Some(&[0]), 0.0, false)?.to_vec::<T>()?;
         Ok(variances.iter().map(|variance| variance.widen()).sum::<f64>() / self.columns as f64)
     }
 
@@ -143,11 +192,8 @@ impl<T: Real + Element> Observations<T> {
         for (place, &index) in indices.iter().enumerate() {
             if let Some(tile) = self.tiles.iter().find(|tile| tile.rows.contains(&index)) {
                 mine.extend_from_slice(&(place as u64).to_ne_bytes());
-                mine.extend_from_slice(bytemuck::cast_slice(self.row(
-                    &tile.cell.read().of::<T>()[tile.values.clone()],
-                    tile,
-                    index,
-                )));
+                let row = tile.row(tile.cell.read().of::<T>(), index, self.columns);
+                mine.extend_from_slice(bytemuck::cast_slice(&row));
             }
         }
         let mut rows = vec![T::ZERO; indices.len() * self.columns];
@@ -160,37 +206,17 @@ impl<T: Real + Element> Observations<T> {
         }
         Ok(rows)
     }
-
-    fn row<'a>(&self, values: &'a [T], tile: &Tile, index: usize) -> &'a [T] {
-        &values[(index - tile.rows.start) * self.columns..][..self.columns]
-    }
-}
-
-/// This rank's rows by tile. Of a replicated array each rank takes a part, as if it were divided.
-fn tiles(x: &Array, rows: usize, columns: usize) -> Result<Vec<Tile>> {
-    let world = x.world();
-    let part = x.part()?;
-    let distribution = RowDistribution::new(rows, world.size(), world.config().tile_bytes);
-    let mine = (0..distribution.tiles_of(world.rank())).map(|tile| distribution.rows_of_tile(world.rank(), tile));
-    let tile = |rows: Range<usize>| {
-        let holder = part.tiles().iter().find(|tile| tile.rows.start <= rows.start && rows.end <= tile.rows.end);
-        let holder = holder.expect("tiles of arrays with equally many rows are aligned");
-        let skip = rows.start - holder.rows.start;
-        let values = skip * columns..(skip + rows.len()) * columns;
-        Tile { rows, cell: Arc::clone(&holder.cell), values }
-    };
-    Ok(mine.map(tile).collect())
 }
 
 /// The messages are scikit-learn's, for users search for them.
-fn check_finite<T: Real>(lowest: &[T], highest: &[T]) -> Result<()> {
+pub(crate) fn check_finite<T: Real>(name: &str, lowest: &[T], highest: &[T]) -> Result<()> {
     let mut values = lowest.iter().chain(highest).map(|value| value.widen());
     if values.clone().any(f64::is_nan) {
-        return Err(Error::Value("Input X contains NaN.".to_string()));
+        return Err(Error::Value(format!("Input {name} contains NaN.")));
     }
     if values.any(f64::is_infinite) {
         let dtype = if size_of::<T>() == 4 { "float32" } else { "float64" };
-        return Err(Error::Value(format!("Input X contains infinity or a value too large for dtype('{dtype}').")));
+        return Err(Error::Value(format!("Input {name} contains infinity or a value too large for dtype('{dtype}').")));
     }
     Ok(())
 }

@@ -5,17 +5,19 @@
 use crate::error::Result;
 use crate::model::Labels;
 use crate::observations::Observations;
+use crate::tile::Rows;
 use girih_arrays::Element;
-use girih_arrays::kernel::nearest::{Layout, Real, distances};
+use girih_arrays::kernel::nearest::{Layout, Real, Row, distances, sparse_distances};
 
 /// A row far from its centre.
 struct Far {
     distance: f64,
     row: u64,
     label: usize,
+    weight: f64,
 }
 
-/// Moves a row into each empty cluster of the summed words; labels stay as they are.
+/// Moves a row into each cluster without weight of the summed words; labels stay as they are.
 ///
 /// Nothing moves if no row lies apart from its centre. The distances are those to `centres`, to which rows were
 /// assigned. Cost: nothing without empty clusters; else one read of the data and two control messages.
@@ -27,22 +29,25 @@ pub(crate) fn relocate<T: Real + Element + Default>(
 ) -> Result<()> {
     let (columns, fixed) = (observations.columns(), observations.fixed());
     let layout = Layout::new(centres.len() / columns, fixed);
-    let counts = &words[layout.counts()];
-    let empty: Vec<usize> = (0..counts.len()).filter(|&cluster| counts[cluster] == 0).collect();
+    let clusters = centres.len() / columns;
+    let empty: Vec<usize> = (0..clusters).filter(|&cluster| layout.weight(fixed, words, cluster) == 0).collect();
     if empty.is_empty() {
         return Ok(());
     }
     let mine = farthest(observations, labels, centres, empty.len());
-    let pack = |far: &Far| [far.distance.to_bits(), far.row, far.label as u64].map(u64::to_ne_bytes).concat();
+    let pack = |far: &Far| {
+        [far.distance.to_bits(), far.row, far.label as u64, far.weight.to_bits()].map(u64::to_ne_bytes).concat()
+    };
     let parts = observations.world().all_gather_bytes(mine.iter().flat_map(pack).collect())?;
     let word = |entry: &[u8], at: usize| u64::from_ne_bytes(entry[8 * at..8 * at + 8].try_into().expect("eight bytes"));
     let mut all: Vec<Far> = parts
         .iter()
-        .flat_map(|part| part.chunks_exact(24))
+        .flat_map(|part| part.chunks_exact(32))
         .map(|entry| Far {
             distance: f64::from_bits(word(entry, 0)),
             row: word(entry, 1),
             label: word(entry, 2) as usize,
+            weight: f64::from_bits(word(entry, 3)),
         })
         .collect();
     keep_farthest(&mut all, empty.len());
@@ -51,8 +56,10 @@ pub(crate) fn relocate<T: Real + Element + Default>(
     }
     let indices: Vec<usize> = all.iter().map(|far| far.row as usize).collect();
     let rows = observations.rows_at(&indices)?;
-    for ((cluster, far), row) in empty.into_iter().zip(&all).zip(rows.chunks_exact(columns)) {
-        layout.move_row(fixed, words, (far.label, cluster), (row, observations.origin()));
+    for ((cluster, far), values) in empty.into_iter().zip(&all).zip(rows.chunks_exact(columns)) {
+        let row = Row { values, origin: observations.origin(), weight: far.weight };
+        layout.take_row(fixed, words, far.label, row);
+        layout.add_row(fixed, words, cluster, row);
     }
     Ok(())
 }
@@ -69,9 +76,18 @@ fn farthest<T: Real + Element + Default>(
         let (rows, labels) = (tile.cell.read(), labels.cell.read());
         let labels = labels.of::<i32>();
         let mut apart = vec![0.0; labels.len()];
-        distances(&rows.of::<T>()[tile.values.clone()], observations.origin(), centres, labels, &mut apart);
-        let rows = (tile.rows.start as u64..).zip(labels).zip(apart);
-        far.extend(rows.map(|((row, &label), distance)| Far { distance, row, label: label as usize }));
+        tile.with_rows(rows.of::<T>(), |rows| match rows {
+            Rows::Dense(rows) => distances(rows, observations.origin(), centres, labels, &mut apart),
+            Rows::Sparse(rows) => sparse_distances(&rows, centres, observations.columns(), labels, &mut apart),
+        });
+        let weights = tile.weights.as_ref().map(|weights| weights.cell.read());
+        let weights = weights.as_ref().map(|cell| tile.weights_of(cell.of::<T>()));
+        far.extend(labels.iter().zip(apart).enumerate().map(|(at, (&label, distance))| Far {
+            distance,
+            row: (tile.rows.start + at) as u64,
+            label: label as usize,
+            weight: weights.map_or(1.0, |weights| weights[at].widen()),
+        }));
         keep_farthest(&mut far, count);
     }
     far

@@ -5,16 +5,19 @@
 //! divided. Two graphs alternate: `measure` finds the potentials of the candidates, `lower` takes the best of them
 //! into the closest distances and finds the next candidates.
 //! Source: Arthur and Vassilvitskii (2007); the greedy form and the use of draws as in scikit-learn's `KMeans`.
-//! Traffic for each centre: an all-reduce of 2·p·l + 1 words, and one of l·(d + 1) + p + 1 words at most.
+//! Traffic for each centre: an all-reduce of 2·p·l + 1 words, and one of l·(d + 2) + p + 1 words at most.
 
 use crate::error::{Error, Result};
-use crate::observations::{Observations, Tile};
+use crate::observations::Observations;
 use crate::scratch::Scratches;
+use crate::tile::{Rows, Tile};
 use girih_arrays::Element;
-use girih_arrays::kernel::nearest::{Real, Scale, candidate_potentials, find, lower_closest};
+use girih_arrays::kernel::nearest::{
+    Real, Scale, candidate_potentials, find, lower_closest, sparse_lower_closest, sparse_potentials,
+};
 use girih_runtime::fingerprint::Fingerprint;
 use girih_runtime::graph::Access::{Read, Write};
-use girih_runtime::graph::{Body, Graph, GraphBuilder};
+use girih_runtime::graph::{Access, Body, Graph, GraphBuilder};
 use girih_runtime::ids::{BlockId, Rank};
 use girih_runtime::memory::BlockCell;
 use girih_runtime::world::World;
@@ -22,6 +25,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 const WORD: usize = size_of::<i64>();
+
+/// Rows chosen as centres.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seeds<T> {
+    /// Their numbers, counted over all ranks.
+    pub rows: Vec<usize>,
+    /// Their values, k×d in C order.
+    pub centres: Vec<T>,
+}
 
 impl<T: Real + Element + Default> Observations<T> {
     /// Rows for k starting centres, k×d in C order, on all ranks.
@@ -32,32 +44,81 @@ impl<T: Real + Element + Default> Observations<T> {
     ///
     /// # Errors
     /// Replicated: `Error::Value` if k exceeds the rows. As the runtime's otherwise.
-    pub fn plus_plus(&self, first: f64, draws: &[f64], trials: usize) -> Result<Vec<T>> {
+    pub fn plus_plus(&self, first: f64, draws: &[f64], trials: usize) -> Result<Seeds<T>> {
         let clusters = 1 + draws.len() / trials.max(1);
         if clusters > self.rows() {
             let rows = self.rows();
             return Err(Error::Value(format!("n_samples={rows} should be >= n_clusters={clusters}.")));
         }
-        let chance = T::narrow(1.0).widen() / self.rows() as f64;
-        let first = draw_first(self.rows(), T::narrow(chance).widen(), first);
-        let mut centres = self.rows_at(&[first])?;
+        let first = if self.fixed().weights().is_some() {
+            self.draw_weighted(first)?
+        } else {
+            let chance = T::narrow(1.0 / self.rows() as f64).widen();
+            draw_first(self.rows(), chance, first)
+        };
+        let mut seeds = Seeds { rows: vec![first], centres: self.rows_at(&[first])? };
         if clusters == 1 {
-            return Ok(centres);
+            return Ok(seeds);
         }
         // The course of the search follows from these and from what all ranks hold after each graph.
         let plan = Fingerprint::default().word(first as u64).bytes(bytemuck::cast_slice(draws));
         let search = Search::new(self, trials, plan);
         let mut search = self.agreed(search, |search| vec![&*search.lower, &*search.measure])?;
-        search.lower(&centres, &[])?;
-        let mut best = search.measure(&centres)?;
+        search.lower(&seeds.centres, &[])?;
+        let mut best = search.measure(&seeds.centres)?;
         for draws in draws.chunks_exact(trials) {
-            let newest = centres[centres.len() - self.columns()..].to_vec();
+            let newest = seeds.centres[seeds.centres.len() - self.columns()..].to_vec();
             let candidates = search.lower(&newest, &search.targets(&best, draws))?;
-            best = search.measure(&candidates)?;
+            best = search.measure(&candidates.centres)?;
             let chosen = best.candidate * self.columns()..(best.candidate + 1) * self.columns();
-            centres.extend_from_slice(&candidates[chosen]);
+            seeds.centres.extend_from_slice(&candidates.centres[chosen]);
+            seeds.rows.push(candidates.rows[best.candidate]);
         }
-        Ok(centres)
+        Ok(seeds)
+    }
+}
+
+impl<T: Real + Element + Default> Observations<T> {
+    /// The first row at which the running weight exceeds the share `draw` of all weights.
+    ///
+    /// Cost: an addition for each of this rank's rows; two control messages.
+    fn draw_weighted(&self, draw: f64) -> Result<usize> {
+        let scale = self.fixed().weights().expect("only weighted rows are drawn by weight");
+        let weight = |weight: &T| scale.total(scale.split(weight.widen()));
+        let mut of_tiles = Vec::with_capacity(self.tiles().len());
+        let mut lowest = i128::MAX;
+        for tile in self.tiles() {
+            let cell = tile.weights.as_ref().expect("all tiles have weights").cell.read();
+            let weights = tile.weights_of(cell.of::<T>());
+            lowest = weights.iter().map(weight).fold(lowest, i128::min);
+            of_tiles.push(weights.iter().map(weight).sum::<i128>());
+        }
+        let told = [of_tiles.iter().sum::<i128>(), lowest.min(0)].map(i128::to_ne_bytes).concat();
+        let told = self.world().all_gather_bytes(told)?;
+        let words = told.iter().flat_map(|part| part.as_chunks().0).map(|&word| i128::from_ne_bytes(word));
+        let words: Vec<i128> = words.collect();
+        if words.iter().skip(1).step_by(2).any(|&lowest| lowest < 0) {
+            return Err(Error::Value("probabilities are not non-negative".to_string()));
+        }
+        let of_ranks: Vec<i128> = words.iter().step_by(2).copied().collect();
+        let total: i128 = of_ranks.iter().sum();
+        let wanted = ((draw * total as f64) as i128 + 1).min(total);
+        let (holder, wanted) = reach(&of_ranks, &holders(self.rows(), self.world()), wanted);
+        let mut found = Vec::new();
+        if holder == self.world().rank().index() {
+            let (tile, wanted) = reach(&of_tiles, &vec![true; of_tiles.len()], wanted);
+            let tile = &self.tiles()[tile];
+            let cell = tile.weights.as_ref().expect("all tiles have weights").cell.read();
+            let mut running = 0;
+            let reached = tile.weights_of(cell.of::<T>()).iter().position(|each| {
+                running += weight(each);
+                running >= wanted
+            });
+            let row = tile.rows.start + reached.expect("the tile's weights reach their own sum");
+            found = (row as u64).to_ne_bytes().to_vec();
+        }
+        let found = self.world().all_gather_bytes(found)?.concat();
+        Ok(u64::from_ne_bytes(found.try_into().expect("one rank holds the row")) as usize)
     }
 }
 
@@ -135,7 +196,7 @@ impl<'a, T: Real + Element + Default> Search<'a, T> {
     }
 
     /// Takes a centre into the closest distances, and brings the rows that `targets` ask for to all ranks.
-    fn lower(&mut self, centre: &[T], targets: &[Target]) -> Result<Vec<T>> {
+    fn lower(&mut self, centre: &[T], targets: &[Target]) -> Result<Seeds<T>> {
         let (world, columns) = (self.observations.world(), self.observations.columns());
         self.set(|parameters| {
             parameters.candidates = centre.to_vec();
@@ -147,10 +208,15 @@ impl<'a, T: Real + Element + Default> Search<'a, T> {
         let (rows, largest) = words.split_at(self.trials * row_words::<T>(columns));
         let largest = largest[..world.size()].iter().map(|&bits| f64::from_bits(bits as u64));
         let bound = largest.fold(0.0, f64::max);
+        let bound = bound * self.observations.fixed().weight_bound();
         let scale = Scale::new(bound, self.observations.rows() as u64);
         self.set(|parameters| parameters.scale = scale);
-        let row = |words: &[i64]| bytemuck::cast_slice::<i64, T>(words)[..columns].to_vec();
-        Ok(rows.chunks_exact(row_words::<T>(columns)).flat_map(row).collect())
+        let mut found = Seeds { rows: Vec::new(), centres: Vec::new() };
+        for row in rows.chunks_exact(row_words::<T>(columns)) {
+            found.rows.push(row[0] as usize);
+            found.centres.extend_from_slice(&bytemuck::cast_slice(&row[1..])[..columns]);
+        }
+        Ok(found)
     }
 
     /// The candidate that leaves the least potential, the first of several.
@@ -214,8 +280,9 @@ fn holders(rows: usize, world: &World) -> Vec<bool> {
     (0..world.size()).map(|rank| !distribution.rows_of(Rank::from(rank)).is_empty()).collect()
 }
 
+/// The number of a row, then its values.
 fn row_words<T>(columns: usize) -> usize {
-    (columns * size_of::<T>()).div_ceil(WORD)
+    1 + (columns * size_of::<T>()).div_ceil(WORD)
 }
 
 /// What both graphs are made from.
@@ -236,10 +303,11 @@ impl<T: Real + Element + Default> Parts<T> {
         let words = 2 * self.trials;
         let blocks = self.bind(&mut graph);
         let mut of_tiles = Vec::new();
-        for (index, &(rows, closest)) in blocks.iter().enumerate() {
+        for (index, &(rows, closest, weights)) in blocks.iter().enumerate() {
             let out = graph.block(rank, words * WORD)?;
             let domain = world.domain_of_tile(index, blocks.len());
-            let accesses = [Read(rows), Read(closest), Write(out)];
+            let mut accesses = vec![Read(rows), Read(closest), Write(out)];
+            accesses.extend(weights.map(Read));
             graph.task("measure", rank, domain, &accesses, || self.measure_tile(&self.observations.tiles()[index]))?;
             of_tiles.push(out);
         }
@@ -266,7 +334,7 @@ impl<T: Real + Element + Default> Parts<T> {
 
     fn measure_tile(&self, tile: &Tile) -> Body {
         let (parameters, scratches) = (Arc::clone(&self.parameters), self.scratches.clone());
-        let (values, columns) = (tile.values.clone(), self.observations.columns());
+        let (tile, columns) = (tile.clone(), self.observations.columns());
         Box::new(move |context| {
             let (rows, closest, mut out) = (context.read(0), context.read(1), context.write(2));
             let (candidates, scale) = {
@@ -276,9 +344,14 @@ impl<T: Real + Element + Default> Parts<T> {
             let out = out.of_mut::<i64>();
             out.fill(0);
             let out = &mut out[..candidates.len() / columns * 2];
-            let rows = (&rows.of::<T>()[values.clone()], columns);
-            scratches.lend(|scratch| {
-                candidate_potentials(rows, &candidates, closest.of(), &scale, None, out, scratch);
+            let weights = tile.weights.is_some().then(|| context.read(3));
+            let weights = weights.as_ref().map(|all| tile.weights_of(all.of::<T>()));
+            let closest = (closest.of(), weights);
+            tile.with_rows(rows.of::<T>(), |rows| match rows {
+                Rows::Dense(rows) => scratches.lend(|scratch| {
+                    candidate_potentials((rows, columns), &candidates, closest, &scale, None, out, scratch);
+                }),
+                Rows::Sparse(rows) => sparse_potentials((&rows, columns), &candidates, closest, &scale, out),
             });
             Ok(())
         })
@@ -291,7 +364,7 @@ impl<T: Real + Element + Default> Parts<T> {
         let rank = graph.rank();
         let blocks = self.bind(&mut graph);
         let mut largest = Vec::new();
-        for (index, &(rows, closest)) in blocks.iter().enumerate() {
+        for (index, &(rows, closest, _)) in blocks.iter().enumerate() {
             let out = graph.block(rank, WORD)?;
             let domain = world.domain_of_tile(index, blocks.len());
             let accesses = [Read(rows), Write(closest), Write(out)];
@@ -302,30 +375,36 @@ impl<T: Real + Element + Default> Parts<T> {
         let (slots, mine) = slots(&mut graph, rows_words + world.size() + 1)?;
         let mut accesses = vec![Write(mine)];
         accesses.extend(largest.iter().map(|&block| Read(block)));
-        accesses.extend(blocks.iter().map(|&(_, closest)| Read(closest)));
-        let mut bound: Vec<BlockId> = blocks.iter().map(|&(rows, _)| rows).collect();
-        bound.dedup();
-        accesses.extend(bound.iter().map(|&rows| Read(rows)));
-        graph.task("find", rank, 0, &accesses, || self.find_rows(rows_words + rank.index(), bound.len()))?;
+        accesses.extend(blocks.iter().map(|&(_, closest, _)| Read(closest)));
+        // A replicated array is one block for all tiles; else each tile has its own.
+        let mut places = Places::default();
+        for &(rows, _, weights) in &blocks {
+            places.rows.push(place(&mut accesses, rows));
+            places.weights.extend(weights.map(|weights| place(&mut accesses, weights)));
+        }
+        graph.task("find", rank, 0, &accesses, || self.find_rows(rows_words + rank.index(), places))?;
         graph.all_reduce_and_agree(&slots);
         Ok((Arc::new(graph.finish()?), mine))
     }
 
     fn lower_tile(&self, tile: &Tile) -> Body {
         let (parameters, scratches) = (Arc::clone(&self.parameters), self.scratches.clone());
-        let values = tile.values.clone();
+        let tile = tile.clone();
         Box::new(move |context| {
             let (rows, mut closest, mut out) = (context.read(0), context.write(1), context.write(2));
             let centre = parameters.lock().unwrap_or_else(PoisonError::into_inner).candidates.clone();
-            let rows = &rows.of::<T>()[values.clone()];
-            let largest = scratches.lend(|scratch| lower_closest(rows, &centre, closest.of_mut(), scratch));
+            let largest = tile.with_rows(rows.of::<T>(), |rows| match rows {
+                Rows::Dense(rows) => scratches.lend(|scratch| lower_closest(rows, &centre, closest.of_mut(), scratch)),
+                Rows::Sparse(rows) => sparse_lower_closest(&rows, &centre, closest.of_mut()),
+            });
             out.of_mut::<f64>()[0] = largest;
             Ok(())
         })
     }
 
-    /// Reads, behind the block it writes: every tile's largest distance, every tile's closest distances, the rows.
-    fn find_rows(&self, slot: usize, row_blocks: usize) -> Body {
+    /// Reads, behind the block it writes: every tile's largest distance, every tile's closest distances, and the rows
+    /// and weights where `places` says.
+    fn find_rows(&self, slot: usize, places: Places) -> Body {
         let parameters = Arc::clone(&self.parameters);
         let tiles = self.observations.tiles().to_vec();
         let columns = self.observations.columns();
@@ -338,32 +417,53 @@ impl<T: Real + Element + Default> Parts<T> {
             let parameters = parameters.lock().unwrap_or_else(PoisonError::into_inner);
             for target in &parameters.targets {
                 let closest = context.read(1 + tiles.len() + target.tile);
-                let found = find(closest.of(), &parameters.scale, target.potential);
+                let tile = &tiles[target.tile];
+                let weights = places.weights.get(target.tile).map(|&place| context.read(place));
+                let weights = weights.as_ref().map(|all| tile.weights_of(all.of::<T>()));
+                let found = find((closest.of(), weights), &parameters.scale, target.potential);
                 let row = found.ok_or("the potentials of a tile changed between two passes")?;
-                // A replicated array is one block for all tiles; else each tile has its own.
-                let block = if row_blocks == 1 { 0 } else { target.tile };
-                let rows = context.read(1 + 2 * tiles.len() + block);
-                let values = &rows.of::<T>()[tiles[target.tile].values.clone()][row * columns..][..columns];
+                let rows = context.read(places.rows[target.tile]);
+                let row = tile.rows.start + row;
                 let words = row_words::<T>(columns);
-                bytemuck::cast_slice_mut(&mut out[target.draw * words..][..words])[..columns].copy_from_slice(values);
+                let (index, values) = out[target.draw * words..][..words].split_at_mut(1);
+                index[0] = row as i64;
+                let found = tile.row(rows.of::<T>(), row, columns);
+                bytemuck::cast_slice_mut(values)[..columns].copy_from_slice(&found);
             }
             Ok(())
         })
     }
 
-    /// Blocks of this rank's tiles: rows and closest distances.
-    fn bind(&self, graph: &mut GraphBuilder) -> Vec<(BlockId, BlockId)> {
+    /// Blocks of this rank's tiles: rows, closest distances and weights.
+    fn bind(&self, graph: &mut GraphBuilder) -> Vec<(BlockId, BlockId, Option<BlockId>)> {
         let rank = graph.rank();
         let mut bound = HashMap::new();
         let tiles = self.observations.tiles().iter().zip(&self.closest);
         let blocks = tiles.map(|(tile, closest)| {
-            let rows = *bound
-                .entry(Arc::as_ptr(&tile.cell))
-                .or_insert_with(|| graph.bind(rank, tile.cell.bytes(), Some(Arc::clone(&tile.cell))));
-            (rows, graph.bind(rank, closest.bytes(), Some(Arc::clone(closest))))
+            let mut bind = |cell: &Arc<BlockCell>| {
+                let bind = || graph.bind(rank, cell.bytes(), Some(Arc::clone(cell)));
+                *bound.entry(Arc::as_ptr(cell)).or_insert_with(bind)
+            };
+            (bind(&tile.cell), bind(closest), tile.weights.as_ref().map(|weights| bind(&weights.cell)))
         });
         blocks.collect()
     }
+}
+
+/// Where the task that finds rows reads those of each tile, and their weights if they have some.
+#[derive(Default)]
+struct Places {
+    rows: Vec<usize>,
+    weights: Vec<usize>,
+}
+
+/// The place of a block among accesses; adds it if it is not among them.
+fn place(accesses: &mut Vec<Access>, block: BlockId) -> usize {
+    let known = accesses.iter().position(|access| matches!(access, Read(own) if *own == block));
+    known.unwrap_or_else(|| {
+        accesses.push(Read(block));
+        accesses.len() - 1
+    })
 }
 
 /// A block of `words` on every rank, and this rank's.

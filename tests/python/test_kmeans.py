@@ -177,7 +177,7 @@ def test_the_callback_sees_every_iteration_and_may_end_the_fit():
         (uniform(5, 2, 0), {"max_iter": 0}, "max_iter"),
         (uniform(5, 2, 0), {"tol": -1.0}, "tol"),
         (uniform(5, 2, 0), {"init": "best"}, "init"),
-        (uniform(5, 2, 0), {"init": len}, "'init' parameter"),
+        (uniform(5, 2, 0), {"init": 5}, "'init' parameter"),
         (np.array([[None, 1.0]]), {"n_clusters": 1}, "NaN"),
         (uniform(0, 2, 0), {"n_clusters": 1}, "0 sample"),
         (np.array([["a", "b"]]), {"n_clusters": 1}, "numeric"),

@@ -454,13 +454,25 @@ class Observations:
     """
 
     def __new__(cls, rows: Array, /) -> Self: ...
+    @staticmethod
+    def sparse(
+        shape: Sequence[int], starts: NDArray[np.int64], columns: NDArray[np.uint32], values: NDArray[Any], /
+    ) -> Observations:
+        """The rows of a CSR matrix given alike on every rank; each keeps its part."""
+    def weighted(self, weights: Array, /) -> Observations:
+        """The same rows, each counted as often as its weight says; weights have the rows' dtype."""
     @property
     def n_samples(self) -> int:
         """Number of rows, over all ranks."""
     def rows(self, indices: Sequence[int], /) -> NDArray[Any]:
         """Copies of these rows, on every rank."""
-    def plus_plus(self, first: float, draws: NDArray[np.float64], /) -> NDArray[Any]:
-        """Greedy k-means++: the first centre by `first`, the next ones by the rows of `draws`, each a trial; [0, 1)."""
+    def plus_plus(self, first: float, draws: NDArray[np.float64], /) -> tuple[NDArray[Any], list[int]]:
+        """Greedy k-means++: the first centre by `first`, the next ones by the rows of `draws`, each a trial; [0, 1).
+
+        Returns the centres and the numbers of the rows that they are.
+        """
+    def distances(self, centers: NDArray[Any], as_array: bool, /) -> Any:
+        """The distance of each row to each centre: a girih array, or a NumPy array on every rank."""
     def lloyd(
         self,
         start: NDArray[Any],
@@ -468,8 +480,11 @@ class Observations:
         tol: float,
         callback: Callable[[int, float, float, int], bool | None] | None,
         /,
+        shift: float = 0.0,
     ) -> dict[str, Any]:
-        """Lloyd's iterations from `start`: `centers`, `inertia`, `n_iter`, `clusters` (distinct), and the `model`.
+        """Lloyd's iterations from `start`: `centers`, `inertia`, `n_iter`, `clusters` (distinct), `tolerance`, and the
+        `model`. They end when the squared shift of the centres is at most `tol` times the mean variance of the columns,
+        or at most `shift`; `tolerance` is the larger of both.
 
         After each iteration every rank calls `callback(iteration, inertia, shift, changed)`; a true answer on any
         rank ends the iterations. If it raises on one rank, the others raise `RankError`.

@@ -69,6 +69,14 @@ pub struct FixedPoint {
     bounds: Vec<f64>,
     exponents: Vec<i32>,
     factors: Vec<f64>,
+    weights: Option<Weights>,
+}
+
+/// The scale of sums of weights, and the bound it follows from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Weights {
+    scale: Scale,
+    bound: f64,
 }
 
 impl FixedPoint {
@@ -87,7 +95,31 @@ impl FixedPoint {
             bounds: bounds.to_vec(),
             exponents: scales.iter().map(|scale| scale.exponent).collect(),
             factors: scales.iter().map(|scale| scale.factor).collect(),
+            weights: None,
         }
+    }
+
+    /// The same columns for rows that count as often as their weights say, of at most `bound` in absolute value.
+    ///
+    /// Two limbs, for weights may spread over many powers of two.
+    /// Error: a weight is off by at most 2^−2b of the power of two above `bound`, an entry times its weight by as much
+    /// of the power of two above the product of their bounds.
+    pub fn weighted(&self, bound: f64) -> FixedPoint {
+        // Rounding of a product must not lift it over the bound.
+        let products = self.bounds.iter().map(|own| (own * bound).min(f64::MAX / 2.0) * (1.0 + 1e-6));
+        let products = FixedPoint::new(&products.collect::<Vec<f64>>(), self.rows, 2);
+        let weights = Some(Weights { scale: Scale::new(bound, self.rows), bound });
+        FixedPoint { bounds: self.bounds.clone(), weights, ..products }
+    }
+
+    /// The scale of sums of weights; none if all rows count once.
+    pub fn weights(&self) -> Option<&Scale> {
+        self.weights.as_ref().map(|weights| &weights.scale)
+    }
+
+    /// The bound of the weights' absolute values: 1 without weights.
+    pub fn weight_bound(&self) -> f64 {
+        self.weights.map_or(1.0, |weights| weights.bound)
     }
 
     /// The limbs that keep means as exact as the data: 1 for `f32` up to 2^30 rows, else 2.
@@ -100,7 +132,7 @@ impl FixedPoint {
         assert_eq!(reach.len(), self.columns(), "a reach for each column");
         let squares = self.bounds.iter().zip(reach).map(|(&bound, reach)| (bound + reach.widen()).powi(2));
         // Rounding of the distances must not lift them over the bound.
-        Scale::new(squares.sum::<f64>() * 1.000_001, self.rows)
+        Scale::new(squares.sum::<f64>() * self.weight_bound() * 1.000_001, self.rows)
     }
 
     /// The number of columns.
@@ -125,11 +157,15 @@ impl FixedPoint {
         power(self.bits as i32)
     }
 
-    /// The mean of `count` values of a column whose heads and tails were summed.
-    pub(super) fn mean(&self, column: usize, head: i64, tail: i64, count: i64) -> f64 {
+    /// The mean of a column's values whose heads and tails were summed, for the total of their counts or weights.
+    pub(super) fn mean(&self, column: usize, head: i64, tail: i64, weight: i128) -> f64 {
         let total = (i128::from(head) << self.bits) + i128::from(tail);
+        let unit = match self.weights() {
+            Some(scale) => scale.exponent,
+            None => -(self.bits as i32),
+        };
         // Divided first: the sum of large values may not be a number, the mean always is.
-        scaled(total as f64 / count as f64, -self.exponents[column] - self.bits as i32)
+        scaled(total as f64 / weight as f64, unit - self.exponents[column])
     }
 }
 

@@ -18,6 +18,7 @@ mod reference;
 mod scratch;
 mod seed;
 mod simd;
+mod sparse;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -29,9 +30,13 @@ pub use fixed::{FixedPoint, Scale};
 pub use pack::Centres;
 pub use pass::{Pass, assign};
 pub use scratch::Scratch;
-pub use seed::{candidate_potentials, find, lower_closest};
+pub use seed::{all_distances, candidate_potentials, find, lower_closest};
 pub use simd::Isa;
-pub use sums::Layout;
+pub use sparse::{
+    SparseCentres, SparsePass, SparseRows, all_sparse_distances, sparse_distances, sparse_lower_closest,
+    sparse_potentials,
+};
+pub use sums::{Layout, Row};
 
 use simd::Vectorised;
 

@@ -17,7 +17,7 @@ use super::sums::{Layout, add_block, inertia_of_block, prepare};
 /// Cost: 2·m·k·d flops, one read of `rows`; no allocation beyond `scratch`.
 /// Order: columns ascend, fused, in `T`; the bits depend on row, origin and centres alone.
 pub fn assign<T: Real>(rows: &[T], origin: &[T], centres: &Centres<T>, labels: &mut [i32], scratch: &mut Scratch<T>) {
-    run(Isa::best(), Rows { rows, origin, labels }, centres, None, scratch);
+    run(Isa::best(), Rows { rows, weights: None, origin, labels }, centres, None, scratch);
 }
 
 /// What a pass of one iteration needs besides rows; the same for all tasks of the iteration.
@@ -36,18 +36,25 @@ pub struct Pass<'a, T> {
 impl<T: Real> Pass<'_, T> {
     /// Assigns rows as `assign` does, and adds them to `words`, which lie as in `Layout`.
     ///
-    /// `labels` holds the labels of the previous pass (−1 before the first) and then the new ones; those that differ
+    /// `weights`, one for each row, are given if and only if `fixed` has a scale for them. `labels` holds the labels of the previous pass (−1 before the first) and then the new ones; those that differ
     /// are counted.
     /// Cost: 2·m·k·d flops, and about 6·m·d operations for the sums; one read of `rows`; no allocation beyond
     /// `scratch`.
-    pub fn assign_and_add(&self, rows: &[T], labels: &mut [i32], words: &mut [i64], scratch: &mut Scratch<T>) {
-        self.assign_and_add_on(Isa::best(), rows, labels, words, scratch);
+    pub fn assign_and_add(
+        &self,
+        rows: &[T],
+        weights: Option<&[T]>,
+        labels: &mut [i32],
+        words: &mut [i64],
+        scratch: &mut Scratch<T>,
+    ) {
+        self.assign_and_add_on(Isa::best(), (rows, weights), labels, words, scratch);
     }
 
     pub(super) fn assign_and_add_on(
         &self,
         isa: Isa,
-        rows: &[T],
+        (rows, weights): (&[T], Option<&[T]>),
         labels: &mut [i32],
         words: &mut [i64],
         scratch: &mut Scratch<T>,
@@ -55,14 +62,17 @@ impl<T: Real> Pass<'_, T> {
         let layout = Layout::new(self.centres.count(), self.fixed);
         assert_eq!(words.len(), layout.words(), "words as the layout has them");
         assert_eq!(self.fixed.columns(), self.origin.len(), "a scale for each column");
+        assert_eq!(self.fixed.weights().is_some(), weights.is_some(), "a scale for the weights");
+        assert!(weights.is_none_or(|weights| weights.len() == labels.len()), "a weight for each row");
         prepare(self.fixed, self.origin, scratch);
         let sums = Sums { layout, fixed: self.fixed, inertia: self.inertia, words };
-        run(isa, Rows { rows, origin: self.origin, labels }, &self.centres, Some(sums), scratch);
+        run(isa, Rows { rows, weights, origin: self.origin, labels }, &self.centres, Some(sums), scratch);
     }
 }
 
 struct Rows<'a, T> {
     rows: &'a [T],
+    weights: Option<&'a [T]>,
     origin: &'a [T],
     labels: &'a mut [i32],
 }
@@ -91,7 +101,7 @@ fn run<T: Real>(isa: Isa, rows: Rows<T>, centres: &Centres<T>, sums: Option<Sums
 impl<T: Real> Work<T> for Blocks<'_, T> {
     #[inline(always)]
     fn run<S: Widening<T>>(self, simd: S) {
-        let Blocks { rows: Rows { mut rows, origin, labels }, centres, mut sums, scratch } = self;
+        let Blocks { rows: Rows { mut rows, mut weights, origin, labels }, centres, mut sums, scratch } = self;
         let blocking = Blocking::new::<T, S>(centres);
         scratch.fresh.resize(blocking.rows(), 0);
         let mut fresh = std::mem::take(&mut scratch.fresh);
@@ -99,9 +109,11 @@ impl<T: Real> Work<T> for Blocks<'_, T> {
             let fresh = &mut fresh[..labels.len()];
             assign_block(simd, &blocking, (rows, origin), centres, fresh, scratch);
             let (block, rest) = rows.split_at(labels.len() * centres.columns());
+            let own = weights.map(|weights| weights.split_at(labels.len()));
             if let Some(sums) = &mut sums {
-                sums.add(block, labels, fresh, centres, scratch);
+                sums.add((block, own.map(|(own, _)| own)), labels, fresh, centres, scratch);
             }
+            weights = own.map(|(_, rest)| rest);
             labels.copy_from_slice(fresh);
             rows = rest;
         }
@@ -113,7 +125,7 @@ impl Sums<'_> {
     #[inline(always)]
     fn add<T: Real>(
         &mut self,
-        rows: &[T],
+        rows: (&[T], Option<&[T]>),
         before: &[i32],
         labels: &[i32],
         centres: &Centres<T>,

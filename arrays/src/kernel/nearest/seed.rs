@@ -19,13 +19,15 @@ const GROUP: usize = 8;
 /// Adds each candidate's potential, Σ min(‖row − candidate‖², closest), to `potentials`: head and tail by candidate.
 ///
 /// Shapes: `rows` m×d and `candidates` l×d in C order, `closest` m, `potentials` 2·l. `lowered`, if given, l×m,
-/// takes the minima, so that the chosen candidate's can replace `closest` without another look at the rows.
+/// takes the minima, so that the chosen candidate's can replace `closest` without another look at the rows. With
+/// `weights`, m, each row's minimum counts as often as its weight says.
 /// Cost: 3·m·l·d flops, one read of `rows`; no allocation beyond `scratch`.
-/// Order: columns ascend, fused, in f64; the sums are exact, for a `scale` that bounds `closest` over all rows.
+/// Order: columns ascend, fused, in f64; the sums are exact, for a `scale` that bounds `closest` (times its weight)
+/// over all rows.
 pub fn candidate_potentials<T: Real>(
     (rows, columns): (&[T], usize),
     candidates: &[T],
-    closest: &[f64],
+    (closest, weights): (&[f64], Option<&[T]>),
     scale: &Scale,
     lowered: Option<&mut [f64]>,
     potentials: &mut [i64],
@@ -37,7 +39,8 @@ pub fn candidate_potentials<T: Real>(
     if let Some(lowered) = &lowered {
         assert_eq!(lowered.len(), count * closest.len(), "room for all minima");
     }
-    run(Isa::best(), rows, candidates, columns, Potentials { closest, scale, lowered, potentials }, scratch);
+    let each = Potentials { closest, weights, scale, lowered, potentials };
+    run(Isa::best(), rows, candidates, columns, each, scratch);
 }
 
 /// Lowers each row's closest squared distance by a new centre, and returns the largest that remains (0 of no rows).
@@ -55,12 +58,30 @@ pub fn lower_closest<T: Real>(rows: &[T], centre: &[T], closest: &mut [f64], scr
 /// The first row at which the running potential, in units of `scale`, reaches `target`; none if it never does.
 ///
 /// Cost: one addition a row.
-pub fn find(closest: &[f64], scale: &Scale, target: i128) -> Option<usize> {
+pub fn find<T: Real>((closest, weights): (&[f64], Option<&[T]>), scale: &Scale, target: i128) -> Option<usize> {
     let mut running = 0;
-    closest.iter().position(|&distance| {
-        running += scale.total(scale.split(distance));
+    closest.iter().enumerate().position(|(row, &distance)| {
+        let weight = weights.map_or(1.0, |weights| weights[row].widen());
+        running += scale.total(scale.split(distance * weight));
         running >= target
     })
+}
+
+/// Centres measured at once, so that the distances of a block stay in cache.
+const CENTRES_AT_ONCE: usize = 64;
+
+/// The distance of each row to each centre, not squared.
+///
+/// Shapes: `rows` m×d and `centres` k×d in C order, `out` m×k.
+/// Cost: 3·m·k·d flops; no allocation beyond `scratch`.
+/// Error: differences, squares and sums in f64, so a row's distance to itself is 0.
+pub fn all_distances<T: Real>((rows, columns): (&[T], usize), centres: &[T], out: &mut [T], scratch: &mut Scratch<T>) {
+    let stride = centres.len() / columns;
+    assert_eq!(out.len(), rows.len() / columns * stride, "a distance for each row and centre");
+    for (group, centres) in centres.chunks(CENTRES_AT_ONCE * columns).enumerate() {
+        let each = Roots { out, stride, first: group * CENTRES_AT_ONCE };
+        run(Isa::best(), rows, centres, columns, each, scratch);
+    }
 }
 
 /// What becomes of distances.
@@ -69,20 +90,27 @@ pub(super) trait Take {
     fn take(&mut self, candidate: usize, start: usize, distances: &[f64]);
 }
 
-struct Potentials<'a> {
+struct Potentials<'a, T> {
     closest: &'a [f64],
+    weights: Option<&'a [T]>,
     scale: &'a Scale,
     lowered: Option<&'a mut [f64]>,
     potentials: &'a mut [i64],
 }
 
-impl Take for Potentials<'_> {
+impl<T: Real> Take for Potentials<'_, T> {
     #[inline(always)]
     fn take(&mut self, candidate: usize, start: usize, distances: &[f64]) {
         let rows = start..start + distances.len();
         let mut sum = [0; 2];
-        for (&new, &old) in distances.iter().zip(&self.closest[rows.clone()]) {
-            self.scale.add(&mut sum, if new < old { new } else { old });
+        let pairs = distances.iter().zip(&self.closest[rows.clone()]);
+        match self.weights {
+            None => pairs.for_each(|(&new, &old)| self.scale.add(&mut sum, if new < old { new } else { old })),
+            Some(weights) => {
+                for ((&new, &old), weight) in pairs.zip(&weights[rows.clone()]) {
+                    self.scale.add(&mut sum, (if new < old { new } else { old }) * weight.widen());
+                }
+            }
         }
         for (word, sum) in self.potentials[2 * candidate..].iter_mut().zip(sum) {
             *word = word.wrapping_add(sum);
@@ -114,6 +142,23 @@ impl Take for &mut Lowest<'_> {
             }
         }
         self.largest = largest.into_iter().fold(self.largest, f64::max);
+    }
+}
+
+/// Writes distances into a table of rows by centres.
+struct Roots<'a, T> {
+    out: &'a mut [T],
+    stride: usize,
+    first: usize,
+}
+
+impl<T: Real> Take for Roots<'_, T> {
+    #[inline(always)]
+    fn take(&mut self, candidate: usize, start: usize, distances: &[f64]) {
+        let out = &mut self.out[start * self.stride + self.first + candidate..];
+        for (out, distance) in out.iter_mut().step_by(self.stride).zip(distances) {
+            *out = T::narrow(distance.sqrt());
+        }
     }
 }
 

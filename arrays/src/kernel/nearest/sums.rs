@@ -17,22 +17,24 @@ const NARROW_ENTRIES: usize = 192;
 
 /// Where the sums, counts and totals of an iteration lie in one run of words, fit for one all-reduce.
 ///
-/// In order: for each cluster the heads of its column sums, then (two limbs) their tails; the counts; head and tail
-/// of the inertia; the number of changed labels; a status word that belongs to the caller.
+/// In order: for each cluster the heads of its column sums, then (two limbs) their tails; the counts; with weights the
+/// heads of their sums, then the tails; head and tail of the inertia; the number of changed labels; a status word that
+/// belongs to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     clusters: usize,
     columns: usize,
     limbs: usize,
+    weighted: bool,
 }
 
 impl Layout {
     /// The layout for `clusters` clusters.
     pub fn new(clusters: usize, fixed: &FixedPoint) -> Layout {
-        Layout { clusters, columns: fixed.columns(), limbs: fixed.limbs() }
+        Layout { clusters, columns: fixed.columns(), limbs: fixed.limbs(), weighted: fixed.weights().is_some() }
     }
 
-    /// All words: limbs·k·d + k + 4.
+    /// All words: limbs·k·d + k + 4; with weights 2·k·d + 3·k + 4.
     pub fn words(&self) -> usize {
         self.status() + 1
     }
@@ -53,9 +55,26 @@ impl Layout {
         self.sums().end..self.sums().end + self.clusters
     }
 
+    /// Heads, then tails, of the weight of each cluster; nothing if all rows count once.
+    pub fn weights(&self) -> Range<usize> {
+        let words = if self.weighted { 2 * self.clusters } else { 0 };
+        self.counts().end..self.counts().end + words
+    }
+
+    /// The weight of a cluster in units of the weights' scale, or its number of rows.
+    pub fn weight(&self, fixed: &FixedPoint, words: &[i64], cluster: usize) -> i128 {
+        match fixed.weights() {
+            Some(scale) => {
+                let weights = &words[self.weights()];
+                scale.total([weights[cluster], weights[self.clusters + cluster]])
+            }
+            None => i128::from(words[self.counts()][cluster]),
+        }
+    }
+
     /// Head and tail of the inertia.
     pub fn inertia(&self) -> Range<usize> {
-        self.counts().end..self.counts().end + 2
+        self.weights().end..self.weights().end + 2
     }
 
     /// The number of labels that changed.
@@ -74,38 +93,55 @@ impl Layout {
         scale.value([words[at.start], words[at.start + 1]])
     }
 
-    /// Writes the centred mean of a cluster; `false`, and nothing written, if the cluster is empty.
+    /// Writes the centred mean of a cluster; `false`, and nothing written, if the cluster has no weight.
     ///
     /// Error: the exact mean of the quantised values, rounded twice in f64 and once to `T`.
     pub fn mean<T: Real>(&self, fixed: &FixedPoint, words: &[i64], cluster: usize, mean: &mut [T]) -> bool {
-        let count = words[self.counts()][cluster];
+        let weight = self.weight(fixed, words, cluster);
         let sum = &words[self.sum(cluster)];
-        for (column, mean) in mean.iter_mut().enumerate().take(if count > 0 { self.columns } else { 0 }) {
+        for (column, mean) in mean.iter_mut().enumerate().take(if weight > 0 { self.columns } else { 0 }) {
             let tail = if self.limbs == 2 { sum[self.columns + column] } else { 0 };
-            *mean = T::narrow(fixed.mean(column, sum[column], tail, count));
+            *mean = T::narrow(fixed.mean(column, sum[column], tail, weight));
         }
-        count > 0
+        weight > 0
     }
 
-    /// Moves one row from the sums and count of a cluster to those of another, exactly.
-    pub fn move_row<T: Real>(
+    /// Adds one row, with its weight, to the sums and count of a cluster.
+    pub fn add_row<T: Real>(&self, fixed: &FixedPoint, words: &mut [i64], cluster: usize, row: Row<T>) {
+        self.change(fixed, words, cluster, row, i64::wrapping_add);
+    }
+
+    /// Takes one row that was added back out of the sums and count of a cluster, exactly.
+    pub fn take_row<T: Real>(&self, fixed: &FixedPoint, words: &mut [i64], cluster: usize, row: Row<T>) {
+        self.change(fixed, words, cluster, row, i64::wrapping_sub);
+    }
+
+    fn change<T: Real>(
         &self,
         fixed: &FixedPoint,
         words: &mut [i64],
-        (from, to): (usize, usize),
-        (row, origin): (&[T], &[T]),
+        cluster: usize,
+        Row { values, origin, weight }: Row<T>,
+        change: impl Fn(i64, i64) -> i64,
     ) {
+        let mut change = |at: usize, by: i64| words[at] = change(words[at], by);
+        let sum = self.sum(cluster).start;
         for column in 0..self.columns {
-            let value = row[column].widen() - origin[column].widen();
-            let limbs = split(value, fixed.factors()[column], fixed.tail());
-            for (limb, &part) in limbs.iter().enumerate().take(self.limbs) {
-                let at = limb * self.columns + column;
-                words[self.sum(from).start + at] = words[self.sum(from).start + at].wrapping_sub(part);
-                words[self.sum(to).start + at] = words[self.sum(to).start + at].wrapping_add(part);
+            let value = (values[column].widen() - origin[column].widen()) * weight;
+            if self.limbs == 1 {
+                change(sum + column, head(value, fixed.factors()[column]));
+            } else {
+                let limbs = split(value, fixed.factors()[column], fixed.tail());
+                change(sum + column, limbs[0]);
+                change(sum + self.columns + column, limbs[1]);
             }
         }
-        words[self.counts().start + from] -= 1;
-        words[self.counts().start + to] += 1;
+        change(self.counts().start + cluster, 1);
+        if let Some(scale) = fixed.weights() {
+            let limbs = scale.split(weight);
+            change(self.weights().start + cluster, limbs[0]);
+            change(self.weights().start + self.clusters + cluster, limbs[1]);
+        }
     }
 
     /// Adds all words of `from` to `into`.
@@ -117,24 +153,47 @@ impl Layout {
     }
 }
 
+/// A row of the data, what is subtracted from it, and how often it counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a, T> {
+    /// The values.
+    pub values: &'a [T],
+    /// The columns' origin.
+    pub origin: &'a [T],
+    /// 1 without weights.
+    pub weight: f64,
+}
+
 /// Adds labelled rows to the sums and counts; `scratch.origin` must have been filled by `prepare`.
 #[inline(always)]
 pub(super) fn add_block<T: Real>(
     layout: &Layout,
     fixed: &FixedPoint,
-    rows: &[T],
+    (rows, weights): (&[T], Option<&[T]>),
     labels: &[i32],
     words: &mut [i64],
     scratch: &mut Scratch<T>,
 ) {
     let (sums, tallies) = words.split_at_mut(layout.sums().end);
-    let counts = &mut tallies[..layout.clusters];
+    let (counts, tallies) = tallies.split_at_mut(layout.clusters);
     for &label in labels {
         counts[label as usize] += 1;
     }
+    if let (Some(weights), Some(scale)) = (weights, fixed.weights()) {
+        let (heads, tails) = tallies.split_at_mut(layout.clusters);
+        for (weight, &label) in weights.iter().zip(labels) {
+            let limbs = scale.split(weight.widen());
+            heads[label as usize] = heads[label as usize].wrapping_add(limbs[0]);
+            tails[label as usize] = tails[label as usize].wrapping_add(limbs[1]);
+        }
+        return match layout.columns < NARROW_COLUMNS {
+            true => add_narrow::<T, 2>(fixed, (rows, Some(weights)), labels, sums, scratch),
+            false => add_weighted::<T>(fixed, (rows, weights), labels, sums, &scratch.origin),
+        };
+    }
     match (layout.columns < NARROW_COLUMNS, layout.limbs) {
-        (true, 1) => add_narrow::<T, 1>(fixed, rows, labels, sums, scratch),
-        (true, _) => add_narrow::<T, 2>(fixed, rows, labels, sums, scratch),
+        (true, 1) => add_narrow::<T, 1>(fixed, (rows, None), labels, sums, scratch),
+        (true, _) => add_narrow::<T, 2>(fixed, (rows, None), labels, sums, scratch),
         (false, 1) => add_wide::<T, 1>(fixed, rows, labels, sums, &scratch.origin),
         (false, _) => add_wide::<T, 2>(fixed, rows, labels, sums, &scratch.origin),
     }
@@ -144,17 +203,43 @@ pub(super) fn add_block<T: Real>(
 #[inline(always)]
 pub(super) fn inertia_of_block<'a, T: Real>(
     scale: &Scale,
-    rows: &[T],
+    (rows, weights): (&[T], Option<&[T]>),
     labels: &[i32],
     origin: &[f64],
     centre: impl Fn(usize) -> &'a [T],
 ) -> [i64; 2] {
     let mut sum = [0; 2];
-    for (row, &label) in rows.chunks_exact(origin.len()).zip(labels) {
+    for (at, (row, &label)) in rows.chunks_exact(origin.len()).zip(labels).enumerate() {
         let distance = squared_distance(row, origin, centre(label as usize));
-        scale.add(&mut sum, if distance < f64::MAX { distance } else { f64::MAX });
+        let distance = match weights {
+            Some(weights) => distance * weights[at].widen(),
+            None => distance,
+        };
+        scale.add(&mut sum, distance.clamp(-f64::MAX, f64::MAX));
     }
     sum
+}
+
+/// As `add_wide` with two limbs, each row times its weight.
+#[inline(always)]
+fn add_weighted<T: Real>(
+    fixed: &FixedPoint,
+    (rows, weights): (&[T], &[T]),
+    labels: &[i32],
+    sums: &mut [i64],
+    origin: &[f64],
+) {
+    let columns = fixed.columns();
+    let (origin, factors, tail) = (&origin[..columns], &fixed.factors()[..columns], fixed.tail());
+    for ((row, weight), &label) in rows.chunks_exact(columns).zip(weights).zip(labels) {
+        let weight = weight.widen();
+        let (heads, tails) = sums[label as usize * 2 * columns..][..2 * columns].split_at_mut(columns);
+        for column in 0..columns {
+            let words = split((row[column].widen() - origin[column]) * weight, factors[column], tail);
+            heads[column] = heads[column].wrapping_add(words[0]);
+            tails[column] = tails[column].wrapping_add(words[1]);
+        }
+    }
 }
 
 #[inline(always)]
@@ -187,7 +272,7 @@ fn add_wide<T: Real, const LIMBS: usize>(
 #[inline(always)]
 fn add_narrow<T: Real, const LIMBS: usize>(
     fixed: &FixedPoint,
-    rows: &[T],
+    (rows, mut weights): (&[T], Option<&[T]>),
     labels: &[i32],
     sums: &mut [i64],
     scratch: &mut Scratch<T>,
@@ -204,12 +289,21 @@ fn add_narrow<T: Real, const LIMBS: usize>(
         let used = rows.len();
         let (origins, factors) = (&origins[..used], &factors[..used]);
         let (heads, tails) = (&mut heads[..used], &mut tails[..used]);
-        for entry in 0..used {
-            let value = rows[entry].widen() - origins[entry];
-            if LIMBS == 1 {
-                heads[entry] = head(value, factors[entry]);
-            } else {
+        if let Some(all) = &mut weights {
+            let (own, rest) = all.split_at(labels.len());
+            for entry in 0..used {
+                let value = (rows[entry].widen() - origins[entry]) * own[entry / columns].widen();
                 [heads[entry], tails[entry]] = split(value, factors[entry], tail);
+            }
+            *all = rest;
+        } else {
+            for entry in 0..used {
+                let value = rows[entry].widen() - origins[entry];
+                if LIMBS == 1 {
+                    heads[entry] = head(value, factors[entry]);
+                } else {
+                    [heads[entry], tails[entry]] = split(value, factors[entry], tail);
+                }
             }
         }
         let quantised = (&heads[..], &tails[..]);

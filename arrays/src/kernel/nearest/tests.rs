@@ -1,8 +1,8 @@
 //! Truths about the kernel, against the plain code of `reference`.
 
 use super::simd::Isa;
-use super::{Centres, FixedPoint, Layout, Pass, Real, Scale, Scratch, reference, seed};
-use super::{candidate_potentials, distances, find, lower_closest};
+use super::{Centres, FixedPoint, Layout, Pass, Real, Row, Scale, Scratch, reference, seed};
+use super::{all_distances, candidate_potentials, distances, find, lower_closest};
 use proptest::prelude::*;
 
 /// Rows, origin and centres of one case.
@@ -13,6 +13,7 @@ struct Case<T> {
     origin: Vec<T>,
     centres: Vec<T>,
     bounds: Vec<f64>,
+    weights: Option<Vec<T>>,
 }
 
 /// Values that repeat only by chance, or small integers, which give ties and exact products.
@@ -37,7 +38,13 @@ impl<T: Real + Default> Case<T> {
         for (at, value) in rows.iter().enumerate() {
             bounds[at % d] = bounds[at % d].max((value.widen() - origin[at % d].widen()).abs());
         }
-        Case { columns: d, rows, origin, centres, bounds }
+        Case { columns: d, rows, origin, centres, bounds, weights: None }
+    }
+
+    /// The same rows with weights of many sizes, some of them zero.
+    fn weighted(self) -> Case<T> {
+        let weight = |row: usize| T::narrow((row % 7) as f64 * 10.0_f64.powi((row % 5) as i32 - 4) / 3.0);
+        Case { weights: Some((0..self.rows_len()).map(weight).collect()), ..self }
     }
 
     fn rows_len(&self) -> usize {
@@ -45,7 +52,9 @@ impl<T: Real + Default> Case<T> {
     }
 
     fn fixed(&self, limbs: usize) -> FixedPoint {
-        FixedPoint::new(&self.bounds, self.rows_len() as u64, limbs)
+        let fixed = FixedPoint::new(&self.bounds, self.rows_len() as u64, limbs);
+        let bound = |weights: &Vec<T>| weights.iter().map(|weight| weight.widen()).fold(0.0, f64::max);
+        self.weights.as_ref().map_or(fixed.clone(), |weights| fixed.weighted(bound(weights)))
     }
 
     /// Labels and words of a pass over the rows, in pieces of `piece` rows, starting from labels −1.
@@ -59,9 +68,11 @@ impl<T: Real + Default> Case<T> {
         let mut labels = vec![-1; self.rows_len()];
         let mut words = vec![0; layout.words()];
         let mut scratch = Scratch::new();
-        for (rows, labels) in self.rows.chunks(piece * self.columns).zip(labels.chunks_mut(piece)) {
+        let rows = self.rows.chunks(piece * self.columns);
+        for (at, (rows, labels)) in rows.zip(labels.chunks_mut(piece)).enumerate() {
             let mut part = vec![0; layout.words()];
-            pass.assign_and_add_on(isa, rows, labels, &mut part, &mut scratch);
+            let weights = self.weights.as_ref().map(|weights| &weights[at * piece..][..labels.len()]);
+            pass.assign_and_add_on(isa, (rows, weights), labels, &mut part, &mut scratch);
             layout.merge(&mut words, &part);
         }
         (labels, words)
@@ -117,6 +128,7 @@ fn check_pass<T: Real + Default>(shape: (usize, usize, usize), values: Values, l
 fn check_bits<T: Real + Default>(shape: (usize, usize, usize), piece: usize) {
     for limbs in [1, 2] {
         let case = Case::<T>::new(shape, Values::Dense, 11);
+        let case = if piece.is_multiple_of(2) { case.weighted() } else { case };
         let fixed = case.fixed(limbs);
         let whole = case.pass(Isa::Fused, &fixed, shape.0.max(1));
         for isa in Isa::all().into_iter().filter(|&isa| isa != Isa::Plain) {
@@ -200,7 +212,7 @@ fn only_changed_labels_are_counted() {
     let layout = Layout::new(6, &fixed);
     let mut words = vec![0; layout.words()];
     let pass = Pass { origin: &case.origin, centres, fixed: &fixed, inertia: None };
-    pass.assign_and_add(&case.rows, &mut labels, &mut words, &mut Scratch::new());
+    pass.assign_and_add(&case.rows, None, &mut labels, &mut words, &mut Scratch::new());
     assert_eq!(words[layout.changed()], 2);
     assert_eq!(words[layout.inertia()], [0, 0]);
 }
@@ -214,20 +226,65 @@ fn a_moved_row_leaves_no_trace_when_moved_back() {
         let (labels, before) = case.pass(Isa::best(), &fixed, 40);
         let (row, from) = (&case.rows[5 * 19..6 * 19], labels[5] as usize);
         let to = (from + 1) % 4;
+        let row = Row { values: row, origin: &case.origin, weight: 1.0 };
+        let move_row = |words: &mut [i64], from, to| {
+            layout.take_row(&fixed, words, from, row);
+            layout.add_row(&fixed, words, to, row);
+        };
         let mut words = before.clone();
-        layout.move_row(&fixed, &mut words, (from, to), (row, &case.origin));
+        move_row(&mut words, from, to);
         assert_eq!(words[layout.counts()][to], before[layout.counts()][to] + 1);
         let mut emptied = vec![0; layout.words()];
         emptied[layout.counts().start + from] = 1;
-        layout.move_row(&fixed, &mut emptied, (from, to), (row, &case.origin));
+        move_row(&mut emptied, from, to);
         let mut mean = vec![0.0; 19];
         assert!(layout.mean(&fixed, &emptied, to, &mut mean));
         for column in 0..19 {
-            assert!((mean[column] - (row[column] - case.origin[column])).abs() <= 1e-12 * case.bounds[column]);
+            assert!((mean[column] - (row.values[column] - case.origin[column])).abs() <= 1e-12 * case.bounds[column]);
         }
-        layout.move_row(&fixed, &mut words, (to, from), (row, &case.origin));
+        move_row(&mut words, to, from);
         assert_eq!(words, before);
     }
+}
+
+/// Weighted means and inertia are those of the plain code, for short rows and long.
+#[track_caller]
+fn check_weights<T: Real + Default>(d: usize) {
+    let (m, k) = (211, 6);
+    let case = Case::<T>::new((m, d, k), Values::Dense, 23).weighted();
+    let fixed = case.fixed(1);
+    let layout = Layout::new(k, &fixed);
+    let (labels, words) = case.pass(Isa::best(), &fixed, m);
+    let weights = case.weights.as_ref().unwrap();
+    assert_eq!(words[layout.counts()].iter().sum::<i64>(), m as i64);
+    let mut inertia = 0.0;
+    for cluster in 0..k {
+        let members = || (0..m).filter(|&row| labels[row] == cluster as i32);
+        let total: f64 = members().map(|row| weights[row].widen()).sum();
+        let mut mean = vec![T::ZERO; d];
+        assert_eq!(layout.mean(&fixed, &words, cluster, &mut mean), total > 0.0);
+        let x = |row: usize, column: usize| case.rows[row * d + column].widen() - case.origin[column].widen();
+        for column in (0..d).filter(|_| total > 0.0) {
+            let sum: f64 = members().map(|row| x(row, column) * weights[row].widen()).sum();
+            let error = (mean[column].widen() - sum / total).abs();
+            assert!(error <= case.bounds[column] * (1e-12 + unit_roundoff::<T>()), "column {column} off by {error}");
+        }
+        for row in members() {
+            let distance = |column| (x(row, column) - case.centres[cluster * d + column].widen()).powi(2);
+            inertia += weights[row].widen() * (0..d).map(distance).sum::<f64>();
+        }
+    }
+    let mut memory = vec![T::ZERO; Centres::<T>::memory_len(k, d)];
+    let scale = fixed.inertia(Centres::pack(&case.centres, d, &mut memory).reach());
+    assert!((layout.inertia_value(&scale, &words) - inertia).abs() <= 1e-12 * inertia);
+}
+
+#[test]
+fn weights_count_rows_more_than_once() {
+    check_weights::<f32>(3);
+    check_weights::<f32>(40);
+    check_weights::<f64>(3);
+    check_weights::<f64>(40);
 }
 
 #[test]
@@ -235,8 +292,14 @@ fn bounds_at_the_ends_of_the_range_are_kept() {
     for bound in [0.0, 5e-324, 1e-310, 2.3e-308, 1e-300, 1.0, 1e300, f64::MAX] {
         let fixed = FixedPoint::new(&[bound], 3, 2);
         let layout = Layout::new(1, &fixed);
-        let case =
-            Case { columns: 1, rows: vec![bound; 3], origin: vec![0.0], centres: vec![0.0], bounds: vec![bound] };
+        let case = Case {
+            columns: 1,
+            rows: vec![bound; 3],
+            origin: vec![0.0],
+            centres: vec![0.0],
+            bounds: vec![bound],
+            weights: None,
+        };
         let (_, words) = case.pass(Isa::best(), &fixed, 2);
         let mut mean = [0.0];
         assert!(layout.mean(&fixed, &words, 0, &mut mean));
@@ -269,6 +332,21 @@ fn distances_are_those_of_the_plain_code() {
     }
 }
 
+#[test]
+fn all_distances_are_those_of_the_plain_code() {
+    for (m, d, k) in [(0, 2, 3), (1, 1, 1), (50, 7, 130), (101, 33, 5)] {
+        let case = Case::<f64>::new((m, d, k), Values::Dense, 19);
+        let mut out = vec![-1.0; m * k];
+        all_distances((&case.rows, d), &case.centres, &mut out, &mut Scratch::new());
+        for (row, out) in case.rows.chunks_exact(d).zip(out.chunks_exact(k)) {
+            for (centre, out) in case.centres.chunks_exact(d).zip(out) {
+                let expected = reference::squared_distance(row, centre).sqrt();
+                assert!((out - expected).abs() <= 1e-13 * expected, "{out} for {expected}");
+            }
+        }
+    }
+}
+
 struct Copies<'a> {
     all: &'a mut [f64],
     rows: usize,
@@ -296,7 +374,7 @@ fn check_seeding<T: Real + Default>((m, d, l): (usize, usize, usize), piece: usi
         candidate_potentials(
             (rows, d),
             &candidates,
-            closest,
+            (closest, None),
             &scale,
             Some(&mut lowered),
             &mut potentials,
@@ -346,7 +424,7 @@ fn a_row_is_found_as_in_the_running_sum() {
     let scale = Scale::new(4.0, 6);
     let unit = scale.total(scale.split(1.0));
     for (target, row) in [(0, 0), (1, 1), (2 * unit, 1), (2 * unit + 1, 3), (3 * unit, 3), (7 * unit, 4)] {
-        assert_eq!(find(&closest, &scale, target), Some(row), "target {target}");
+        assert_eq!(find::<f64>((&closest, None), &scale, target), Some(row), "target {target}");
     }
-    assert_eq!(find(&closest, &scale, 7 * unit + 1), None);
+    assert_eq!(find::<f64>((&closest, None), &scale, 7 * unit + 1), None);
 }
