@@ -133,7 +133,7 @@ def _not_2d(dimensions: int, values: Any) -> str:
     return f"Found array with dim {dimensions}. Expected 2D array; reshape X to (n_samples, n_features)."
 
 
-def random_state(seed: int | np.random.RandomState | None) -> np.random.RandomState:
+def random_state(seed: Any) -> np.random.RandomState:
     """scikit-learn's rules; for None a seed from rank 0's `numpy.random`, the same on every rank."""
     if isinstance(seed, np.random.RandomState):
         return seed
