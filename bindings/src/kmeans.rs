@@ -142,6 +142,34 @@ impl PyObservations {
         })
     }
 
+    /// One step without relocation: labels, means of each label's rows, their numbers, the mean distance.
+    #[pyo3(signature = (centers, /))]
+    fn update<'py>(&self, centers: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+        let py = centers.py();
+        each!(&self.0, observations => {
+            let (_, centres) = floats(centers, "centers")?;
+            let updated = py.detach(|| {
+                let (model, means, counts) = observations.update(&centres)?;
+                let (apart, mean) = observations.own_distances(&model)?;
+                Ok::<_, Error>((model, means, counts, apart, mean))
+            });
+            let (model, means, counts, apart, mean) = updated.map_err(|error| cluster_error(py, &error))?;
+            let table = described(py, observations.columns(), model)?;
+            table.set_item("means", matrix(py, observations.columns(), Ok(means))?)?;
+            table.set_item("counts", counts)?;
+            table.set_item("mean_distance", mean)?;
+            let rows = apart.len();
+            table.set_item("distances", owned(py, &[rows], apart)?)?;
+            Ok(table)
+        })
+    }
+
+    /// The mean of the columns' variances.
+    fn mean_variance(&self, py: Python<'_>) -> PyResult<f64> {
+        let found = py.detach(|| each!(&self.0, observations => observations.mean_variance()));
+        found.map_err(|error| cluster_error(py, &error))
+    }
+
     #[pyo3(signature = (model, as_array, /))]
     fn labels(&self, py: Python<'_>, model: PyRef<'_, PyModel>, as_array: bool) -> PyResult<Py<PyAny>> {
         let world = each!(&self.0, observations => observations.world().clone());

@@ -25,6 +25,16 @@ pub(crate) fn means<T: Real>(clusters: usize, columns: usize, fixed: &FixedPoint
     centres
 }
 
+/// The means of clusters with weight; the old centres of the others. Cost: k·d divisions.
+pub(crate) fn means_or<T: Real>(old: &[T], columns: usize, fixed: &FixedPoint, words: &[i64]) -> Vec<T> {
+    let layout = Layout::new(old.len() / columns, fixed);
+    let mut centres = old.to_vec();
+    for (cluster, centre) in centres.chunks_exact_mut(columns).enumerate() {
+        layout.mean(fixed, words, cluster, centre);
+    }
+    centres
+}
+
 /// The sum of squared distances between old and new centres, in the order of columns and clusters.
 pub(crate) fn shift<T: Real>(old: &[T], new: &[T]) -> f64 {
     old.iter().zip(new).map(|(old, new)| (new.widen() - old.widen()).powi(2)).sum()

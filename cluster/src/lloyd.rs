@@ -3,7 +3,8 @@
 //! An iteration: the centres are packed; each tile of rows is assigned and added to a partial result while it is in
 //! cache; partial results are merged on each rank; one all-reduce of integers ends the graph, and carries its status.
 //! Invariant: after it, all ranks hold the same words and take the same decisions from them.
-//! Traffic: one all-reduce of limbs·k·d + k + 4 words (2·k·d + 3·k + 4 with weights) in each iteration; before the first, an agreement.
+//! Traffic: one all-reduce of limbs·k·d + k + 4 words in each iteration, with weights 2·k·d + 3·k + 4; before the
+//! first, an agreement.
 
 use crate::centroids::{means, shift};
 use crate::error::{Error, Result};
@@ -109,16 +110,28 @@ impl<T: Real + Element + Default> Observations<T> {
         Ok(clusters)
     }
 
-    fn centred(&self, centres: &[T]) -> Vec<T> {
+    pub(crate) fn centred(&self, centres: &[T]) -> Vec<T> {
         let rows = centres.chunks_exact(self.columns());
         let centred = |(value, mean): (&T, &T)| T::narrow(value.widen() - mean.widen());
         rows.flat_map(|row| row.iter().zip(self.origin().iter()).map(centred)).collect()
     }
 
-    fn model(&self, epoch: Epoch<T>, centred: &[T], inertia: f64, iterations: usize, counts: &[i64]) -> Model<T> {
+    /// Centres as they were before `centred`.
+    pub(crate) fn shifted(&self, centred: &[T]) -> Vec<T> {
         let rows = centred.chunks_exact(self.columns());
         let shifted = |(value, mean): (&T, &T)| T::narrow(value.widen() + mean.widen());
-        let centres = rows.flat_map(|row| row.iter().zip(self.origin().iter()).map(shifted)).collect();
+        rows.flat_map(|row| row.iter().zip(self.origin().iter()).map(shifted)).collect()
+    }
+
+    pub(crate) fn model(
+        &self,
+        epoch: Epoch<T>,
+        centred: &[T],
+        inertia: f64,
+        iterations: usize,
+        counts: &[i64],
+    ) -> Model<T> {
+        let centres = self.shifted(centred);
         let clusters = counts.iter().filter(|&&count| count > 0).count();
         Model { centres, inertia, tolerance: 0.0, iterations, clusters, labels: epoch.labels }
     }
@@ -165,7 +178,7 @@ struct Shared<T> {
 }
 
 impl<T: Real + Element + Default> Epoch<T> {
-    fn new(observations: &Observations<T>, clusters: usize, plan: Fingerprint) -> Result<Epoch<T>> {
+    pub(crate) fn new(observations: &Observations<T>, clusters: usize, plan: Fingerprint) -> Result<Epoch<T>> {
         let world = observations.world();
         let (rank, columns) = (world.rank(), observations.columns());
         let layout = Layout::new(clusters, observations.fixed());
@@ -210,7 +223,11 @@ impl<T: Real + Element + Default> Epoch<T> {
         Ok(Epoch { graph, layout, centres, total, labels, rows: std::marker::PhantomData })
     }
 
-    fn run(&self, observations: &Observations<T>, centres: &[T]) -> Result<Sums> {
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    pub(crate) fn run(&self, observations: &Observations<T>, centres: &[T]) -> Result<Sums> {
         self.centres.write().of_mut::<T>().copy_from_slice(centres);
         // The course of the iterations follows from `plan` and from sums that all ranks hold.
         observations.world().run_again(&self.graph)?;
@@ -222,7 +239,7 @@ impl<T: Real + Element + Default> Epoch<T> {
     }
 
     /// Rows of each cluster in the last run.
-    fn counts(&self) -> Vec<i64> {
+    pub(crate) fn counts(&self) -> Vec<i64> {
         self.graph.cell(self.total).read().of::<i64>()[self.layout.counts()].to_vec()
     }
 }

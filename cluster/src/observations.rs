@@ -168,7 +168,10 @@ impl<T: Real + Element> Observations<T> {
     }
 
     /// The mean of the columns' variances. Cost: two passes over the data.
-    pub(crate) fn mean_variance(&self) -> Result<f64> {
+    ///
+    /// # Errors
+    /// As the runtime's.
+    pub fn mean_variance(&self) -> Result<f64> {
         let array = match &self.source {
             Source::Dense(array) => array,
             Source::Sparse { mean_variance } => return Ok(*mean_variance),

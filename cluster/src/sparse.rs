@@ -1,7 +1,7 @@
 //! Observations from sparse rows in compressed form (CSR).
 //!
-//! Each rank keeps its own rows, cut where a dense matrix of as many rows is cut. The columns' bounds and variances come
-//! from exact integer sums, so they have the same bits on any number of ranks.
+//! Each rank keeps its own rows, cut where a dense matrix of as many rows is cut. The columns' bounds and variances
+//! come from exact integer sums, so they have the same bits on any number of ranks.
 //! Never here: arithmetic of rows (see `kernel::nearest::sparse`).
 
 use crate::error::{Error, Result};

@@ -18,8 +18,7 @@ import girih as gr
 
 def pytest_configure(config):
     replace_scikit_learn()
-    if hasattr(gr.cluster, "vq"):
-        replace_scipy()
+    replace_scipy()
 
 
 def replace_scikit_learn():
@@ -27,9 +26,7 @@ def replace_scikit_learn():
     from sklearn.cluster import _bisect_k_means, _kmeans
 
     for name in ("KMeans", "MiniBatchKMeans", "BisectingKMeans", "k_means", "kmeans_plusplus"):
-        ours = getattr(gr.cluster, name, None)
-        if ours is None:
-            continue
+        ours = getattr(gr.cluster, name)
         for module in (cluster, _kmeans, _bisect_k_means):
             if hasattr(module, name):
                 setattr(module, name, ours)

@@ -27,11 +27,19 @@ def check_module(tmp_path, module, least):
     assert int(re.search(r"(\d+) passed", run.output)[1]) >= least
 
 
-def test_scikit_learns_tests_of_kmeans(tmp_path):
-    check_module(tmp_path, "sklearn.cluster.tests.test_k_means", 255)
+@pytest.mark.parametrize(
+    ("module", "least"),
+    [
+        ("sklearn.cluster.tests.test_k_means", 260),
+        ("sklearn.cluster.tests.test_bisect_k_means", 22),
+        ("scipy.cluster.tests.test_vq", 33),
+    ],
+)
+def test_the_rivals_own_tests(tmp_path, module, least):
+    check_module(tmp_path, module, least)
 
 
-@pytest.mark.parametrize("name", ["KMeans"])
+@pytest.mark.parametrize("name", ["KMeans", "MiniBatchKMeans", "BisectingKMeans"])
 def test_scikit_learns_checks_of_an_estimator(name):
     from sklearn.utils.estimator_checks import check_estimator
 

@@ -471,6 +471,11 @@ class Observations:
 
         Returns the centres and the numbers of the rows that they are.
         """
+    def mean_variance(self) -> float:
+        """The mean of the columns' variances."""
+    def update(self, centers: NDArray[Any], /) -> dict[str, Any]:
+        """What `assign` gives, the `means` and `counts` of each label's rows, the `distances` of this rank's rows to
+        their centres and the `mean_distance` of all rows."""
     def distances(self, centers: NDArray[Any], as_array: bool, /) -> Any:
         """The distance of each row to each centre: a girih array, or a NumPy array on every rank."""
     def lloyd(

@@ -36,8 +36,8 @@ pub struct Pass<'a, T> {
 impl<T: Real> Pass<'_, T> {
     /// Assigns rows as `assign` does, and adds them to `words`, which lie as in `Layout`.
     ///
-    /// `weights`, one for each row, are given if and only if `fixed` has a scale for them. `labels` holds the labels of the previous pass (−1 before the first) and then the new ones; those that differ
-    /// are counted.
+    /// `weights`, one for each row, are given if and only if `fixed` has a scale for them. `labels` holds the labels of
+    /// the previous pass (−1 before the first) and then the new ones; those that differ are counted.
     /// Cost: 2·m·k·d flops, and about 6·m·d operations for the sums; one read of `rows`; no allocation beyond
     /// `scratch`.
     pub fn assign_and_add(

@@ -275,7 +275,7 @@ pub fn sparse_distances<T: Real>(rows: &SparseRows<T>, centres: &[T], columns: u
     }
 }
 
-/// As `all_distances`, for sparse rows.
+/// As `all_distances`, for sparse rows. Cost: a few operations for each entry and centre, and k·d.
 pub fn all_sparse_distances<T: Real>((rows, columns): (&SparseRows<T>, usize), centres: &[T], out: &mut [T]) {
     let squares = squares(centres, columns);
     for (row, out) in out.chunks_exact_mut(squares.len()).enumerate() {
@@ -286,7 +286,7 @@ pub fn all_sparse_distances<T: Real>((rows, columns): (&SparseRows<T>, usize), c
     }
 }
 
-/// As `candidate_potentials`, for sparse rows.
+/// As `candidate_potentials`, for sparse rows. Cost: a few operations for each entry and candidate, and l·d.
 pub fn sparse_potentials<T: Real>(
     (rows, columns): (&SparseRows<T>, usize),
     candidates: &[T],
@@ -306,7 +306,7 @@ pub fn sparse_potentials<T: Real>(
     }
 }
 
-/// As `lower_closest`, for sparse rows.
+/// As `lower_closest`, for sparse rows. Cost: a few operations for each entry, and d.
 pub fn sparse_lower_closest<T: Real>(rows: &SparseRows<T>, centre: &[T], closest: &mut [f64]) -> f64 {
     let square = squares(centre, centre.len())[0];
     let mut largest = 0.0_f64;

@@ -146,7 +146,9 @@ class Estimator:
         for name, parameter in self._parameters().items():
             value = getattr(self, name)
             same = value is parameter.default or (
-                type(value) is type(parameter.default) and not isinstance(value, np.ndarray) and value == parameter.default
+                type(value) is type(parameter.default)
+                and not isinstance(value, np.ndarray)
+                and value == parameter.default
             )
             if not same and not (isinstance(value, float) and math.isnan(value)):
                 shown.append(f"{name}={value!r}")
@@ -256,7 +258,8 @@ def feature_names(X: Any) -> NDArray[Any] | None:
 def _unlike(fitted: list[str], names: list[str]) -> str:
     text = "The feature names should match those that were passed during fit.\n"
     unexpected, missing = sorted(set(names) - set(fitted)), sorted(set(fitted) - set(names))
-    for which, what in ((unexpected, "Feature names unseen at fit time"), (missing, "Feature names seen at fit time, yet now missing")):
+    unseen, gone = "Feature names unseen at fit time", "Feature names seen at fit time, yet now missing"
+    for which, what in ((unexpected, unseen), (missing, gone)):
         if which:
             shown = which[:5] + (["..."] if len(which) > 5 else [])
             text += f"{what}:\n" + "".join(f"- {name}\n" for name in shown)

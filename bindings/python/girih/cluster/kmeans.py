@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from girih import _native
 from girih.cluster.contract import (
-    BOOL, INIT, RANDOM_STATE, VERBOSE, ConvergenceWarning, Estimator, among, either, integer, is_int, real, shared, warn,
+    BOOL, INIT, RANDOM_STATE, VERBOSE, ConvergenceWarning, Estimator, among, either, integer, is_int, real, shared,
+    warn,
 )  # fmt: skip
 from girih.cluster.data import Data, Rows, random_state
 
@@ -225,16 +226,16 @@ class KMeans(Centred):
         def observer(iteration: int, inertia: float, shift: float, changed: int) -> bool | None:
             nonlocal last
             last = (iteration, shift, changed)
-            _say(f"Iteration {iteration}, inertia {inertia}.")
+            say(f"Iteration {iteration}, inertia {inertia}.")
             return callback(iteration, inertia, shift, changed) if callback else None
 
-        _say("Initialization complete")
+        say("Initialization complete")
         model = observations.lloyd(start, self.max_iter, float(self.tol), observer)
         iteration, shift, changed = last
         if changed == 0:
-            _say(f"Converged at iteration {iteration}: strict convergence.")
+            say(f"Converged at iteration {iteration}: strict convergence.")
         elif shift <= model["tolerance"]:
-            _say(f"Converged at iteration {iteration}: center shift {shift} within tolerance {model['tolerance']}.")
+            say(f"Converged at iteration {iteration}: center shift {shift} within tolerance {model['tolerance']}.")
         return model
 
 
@@ -337,7 +338,7 @@ def _given_centres(init: Any, rows: Rows, clusters: int) -> NDArray[Any]:
     return centres
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Prints on rank 0."""
     if _native.rank() == 0:
         print(text, flush=True)
