@@ -447,37 +447,23 @@ class Model:
 
 @final
 class Observations:
-    """The rows of a matrix of floats, prepared for K-Means on every rank that owns some of them.
-
-    Raises ValueError on every rank if the matrix holds NaN or an infinity. A centre is a row of a NumPy matrix with
-    the observations' dtype. All methods are collective; results have the same bits at every number of ranks.
-    """
-
+    """The rows of a matrix of finite floats, prepared for K-Means on every rank. All methods are collective."""
     def __new__(cls, rows: Array, /) -> Self: ...
     @staticmethod
     def sparse(
         shape: Sequence[int], starts: NDArray[np.int64], columns: NDArray[np.uint32], values: NDArray[Any], /
     ) -> Observations:
         """The rows of a CSR matrix given alike on every rank; each keeps its part."""
-    def weighted(self, weights: Array, /) -> Observations:
-        """The same rows, each counted as often as its weight says; weights have the rows' dtype."""
+    def weighted(self, weights: Array, /) -> Observations: ...
     @property
-    def n_samples(self) -> int:
-        """Number of rows, over all ranks."""
-    def rows(self, indices: Sequence[int], /) -> NDArray[Any]:
-        """Copies of these rows, on every rank."""
+    def n_samples(self) -> int: ...
+    def rows(self, indices: Sequence[int], /) -> NDArray[Any]: ...
     def plus_plus(self, first: float, draws: NDArray[np.float64], /) -> tuple[NDArray[Any], list[int]]:
-        """Greedy k-means++: the first centre by `first`, the next ones by the rows of `draws`, each a trial; [0, 1).
-
-        Returns the centres and the numbers of the rows that they are.
-        """
-    def mean_variance(self) -> float:
-        """The mean of the columns' variances."""
+        """Greedy k-means++ from a draw for the first row and a line of draws for each next one; and the row numbers."""
+    def mean_variance(self) -> float: ...
     def update(self, centers: NDArray[Any], /) -> dict[str, Any]:
-        """What `assign` gives, the `means` and `counts` of each label's rows, the `distances` of this rank's rows to
-        their centres and the `mean_distance` of all rows."""
-    def distances(self, centers: NDArray[Any], as_array: bool, /) -> Any:
-        """The distance of each row to each centre: a girih array, or a NumPy array on every rank."""
+        """As `assign`, with each label's `means` and `counts`, this rank's `distances` and the `mean_distance`."""
+    def distances(self, centers: NDArray[Any], as_array: bool, /) -> Any: ...
     def lloyd(
         self,
         start: NDArray[Any],
@@ -487,14 +473,7 @@ class Observations:
         /,
         shift: float = 0.0,
     ) -> dict[str, Any]:
-        """Lloyd's iterations from `start`: `centers`, `inertia`, `n_iter`, `clusters` (distinct), `tolerance`, and the
-        `model`. They end when the squared shift of the centres is at most `tol` times the mean variance of the columns,
-        or at most `shift`; `tolerance` is the larger of both.
-
-        After each iteration every rank calls `callback(iteration, inertia, shift, changed)`; a true answer on any
-        rank ends the iterations. If it raises on one rank, the others raise `RankError`.
-        """
+        """Lloyd's iterations, until the squared shift is at most `tol` times the mean variance, or at most `shift`."""
     def assign(self, centers: NDArray[Any], /) -> dict[str, Any]:
         """The nearest centre of each row: `inertia` and the `model` that holds the labels."""
-    def labels(self, model: Any, as_array: bool, /) -> Any:
-        """A model's labels: a girih array of int64, or NumPy's of int32, whole on every rank."""
+    def labels(self, model: Any, as_array: bool, /) -> Any: ...
