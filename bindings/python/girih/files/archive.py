@@ -92,7 +92,8 @@ class Archive(Mapping[str, Array]):
 def load(file: str | os.PathLike[str], dtype: Any = None) -> Any:
     """Reads an `Array` from a `.npy` file, or opens a `.npz` file as an `Archive`. Collective.
 
-    Every rank reads its own rows. The name tells which: one that ends in `.npz` is an archive. Arrays of Python objects are refused.
+    Every rank reads its own rows. The name tells which: one that ends in `.npz` is an archive. Arrays of Python objects
+    are refused.
     Raises ValueError for a file that is not what it says, OSError for one that cannot be read; alike on all ranks.
 
     >>> import girih as gr, tempfile, os
