@@ -203,7 +203,7 @@ def test_a_part_that_is_no_array_leaves_no_rank_waiting(on_ranks):
     code = """
     import girih as gr
     said = []
-    for bad in ([[1.0], [1.0, 2.0]], np.ones(3, "int32")):
+    for bad in ([[1.0], [1.0, 2.0]], np.ones(3, "M8[s]")):
         try:
             gr.from_local(bad if gr.rank() == 1 else np.ones(3))
         except Exception as error:

@@ -28,6 +28,10 @@ GOOD = {
     "one long row": LARGE.reshape(1, -1),
     "a column in Fortran order": np.asfortranarray(LARGE.reshape(-1, 1)),
     "not contiguous": LARGE[::2, :, ::-1],
+    "complex": LARGE.astype("complex128"),
+    "big-endian complex": LARGE.astype(">c8"),
+    "int32": np.arange(5, dtype="i4"),
+    "float16": LARGE.astype("f2"),
     "five axes": RNG.standard_normal((3, 1, 40, 2, 50)),
 }
 VERSIONS = {"version 2": (2, 0), "version 3": (3, 0)}
@@ -65,8 +69,6 @@ BAD = {
     "no shape": headed("{'descr': '<f8', 'fortran_order': False}", b"\0" * 64),
     "an order that is no truth": headed(described(order="'F'"), b"\0" * 64),
     "an unknown type": headed(described(descr="'<f3'"), b"\0" * 64),
-    "complex": whole(LARGE.astype("complex128")),
-    "int32": whole(np.arange(5, dtype="i4")),
     "text elements": whole(np.array(["a", "b"])),
     "dates": whole(np.array(["2020-01-01"], dtype="M8[D]")),
     "records": whole(np.zeros(3, dtype=[("x", "f8"), ("y", "i8")])),

@@ -48,7 +48,7 @@ fn unary(op: Unary, dtype: DType, a: &[u8], out: &mut [u8]) {
         DType::Uint32 => integer::unary::<u32>(op, cast_slice(a), out),
         DType::Uint64 => integer::unary::<u64>(op, cast_slice(a), out),
         DType::Float16 if op == Unary::Spacing => {
-            map1_plain(cast_slice::<u8, f16>(a), cast_slice_mut(out), steps::spacing)
+            map1_plain(cast_slice::<u8, f16>(a), cast_slice_mut(out), steps::spacing_upwards)
         }
         DType::Float16 => {
             let result = op.result(DType::Float32);

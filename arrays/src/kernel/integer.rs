@@ -285,7 +285,7 @@ fn gcd<T: Integer>(a: T, b: T) -> T {
 
 fn lcm<T: Integer>(a: T, b: T) -> T {
     let divisor = gcd(a, b);
-    if divisor == T::ZERO { T::ZERO } else { magnitude(magnitude(a).wrapping_div(divisor).wrapping_mul(magnitude(b))) }
+    if divisor == T::ZERO { T::ZERO } else { magnitude(a).wrapping_div(divisor).wrapping_mul(magnitude(b)) }
 }
 
 #[cfg(test)]
@@ -299,6 +299,8 @@ mod tests {
             assert_eq!((gcd(a, b), lcm(a, b)), (divisor, multiple), "{a} and {b}");
         }
         assert_eq!((gcd(200_u8, 150), lcm(4_u8, 6)), (50, 12));
+        // A product that no element holds wraps, as NumPy's.
+        assert_eq!(lcm(i16::MAX, 8), -8);
     }
 
     #[test]

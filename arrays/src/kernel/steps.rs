@@ -93,6 +93,12 @@ pub(super) fn spacing<T: Stepped>(a: T) -> T {
     T::cut(next.to_f64() - value)
 }
 
+/// The distance to the next number above, which is what NumPy gives for float16; infinite at the greatest.
+pub(super) fn spacing_upwards<T: Stepped>(a: T) -> T {
+    let value = a.to_f64();
+    if value.is_finite() { T::cut(a.next_up().to_f64() - value) } else { T::nan() }
+}
+
 /// A mantissa in [1/2, 1) and an exponent of two; infinities, NaN and zero with exponent 0.
 pub(super) fn frexp<T: Stepped>(a: T) -> (T, i32) {
     let value = a.to_f64();

@@ -42,7 +42,7 @@ class MiniBatchKMeans(Centred):
     >>> import numpy as np
     >>> import girih as gr
     >>> x = np.array([[1.0], [1.1], [0.9], [9.0], [9.1], [8.9]])
-    >>> km = gr.cluster.MiniBatchKMeans(2, batch_size=3, random_state=0).fit(x)
+    >>> km = gr.cluster.MiniBatchKMeans(2, batch_size=6, n_init=1, random_state=0).fit(x)
     >>> sorted(km.cluster_centers_.round().ravel().tolist())
     [1.0, 9.0]
     """
