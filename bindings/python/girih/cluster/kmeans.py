@@ -6,6 +6,7 @@ Every rank calls the same methods. Labels, centres and inertia have the same bit
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -22,7 +23,7 @@ from girih.cluster.data import Data, Rows, random_state
 Callback = Callable[[int, float, float, int], "bool | None"]
 
 
-class Centred(Estimator):
+class Centred(Estimator, ABC):
     """What all estimators with `cluster_centers_` share: starting centres, predictions, distances."""
 
     n_clusters: int
@@ -64,9 +65,9 @@ class Centred(Estimator):
         """`fit(X).transform(X)`."""
         return self.fit(X, sample_weight=sample_weight).transform(X)
 
+    @abstractmethod
     def fit(self, X: Data, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Finds the centres."""
-        raise NotImplementedError
 
     @property
     def _n_features_out(self) -> int:  # type: ignore[override]
