@@ -59,9 +59,10 @@ def install() -> None:
     sys.excepthook = excepthook
     sys.exit = _exit
     for stream in (sys.stdout, sys.stderr):
-        # The launcher's pipe would hold lines back, and a rank that is ended loses what it had not written.
+        # The launcher's pipe would hold lines back, and a rank that is ended loses what it had not written. A whole
+        # line is written at once, even where PYTHONUNBUFFERED asks for less: ranks' lines would run into each other.
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(line_buffering=True)
+            stream.reconfigure(line_buffering=True, write_through=False)
 
 
 def leave_together() -> None:

@@ -4,7 +4,7 @@
 //! at most [`ROUNDS_MAX`] rounds are open. Parts without bytes send nothing, lengths are bounded by nothing, and what a
 //! rank need not know it is not told: the lengths between other ranks.
 //! Invariant: rounds are posted in order, and the first that is incomplete anywhere is posted on all ranks: all end.
-//! Messages of several all-to-alls have one tag; MPI keeps their order, which is one on all ranks.
+//! Every exchange has a tag of its own, which all ranks count alike: rounds of two at once may come in any order.
 
 #![allow(unsafe_code, reason = "MPI holds addresses of blocks until their request completes")]
 
@@ -26,6 +26,7 @@ pub(super) struct Exchange {
     rounds: VecDeque<Round>,
     data: *const u8,
     room: *mut u8,
+    tag: Tag,
 }
 
 // SAFETY: both addresses lie in the blocks that the operation owns beside this, and go wherever it goes.
@@ -68,7 +69,8 @@ impl MpiTransport {
             Round { send, receive }
         };
         let rounds = (1..size).map(round).filter(|round| round.send.bytes + round.receive.bytes > 0);
-        let exchange = Exchange { rounds: rounds.collect(), data: sends.as_ptr(), room: receives.as_mut_ptr() };
+        let tag = self.tag_of_exchange();
+        let exchange = Exchange { rounds: rounds.collect(), data: sends.as_ptr(), room: receives.as_mut_ptr(), tag };
         let operation =
             self.enter(ticket, Buffers { _read: Some(sends), written: Some(receives), ..Buffers::default() });
         self.operation(operation).exchange = Some(exchange);
@@ -93,19 +95,26 @@ impl MpiTransport {
                 return Ok(());
             }
             let Round { send, receive } = exchange.rounds.pop_front().expect("looked at above");
-            let (data, room) = (exchange.data, exchange.room);
-            self.post_part_receive(place, room, &receive)?;
-            self.post_part_send(place, data, &send)?;
+            let (data, room, tag) = (exchange.data, exchange.room, exchange.tag);
+            self.post_part_receive(place, room, tag, &receive)?;
+            self.post_part_send(place, data, tag, &send)?;
         }
     }
 
-    fn post_part_receive(&mut self, operation: usize, room: *mut u8, span: &Span) -> Result<()> {
+    /// A tag for the messages of one all-to-all; equal on all ranks, which post the same collectives.
+    fn tag_of_exchange(&mut self) -> Tag {
+        self.exchanges = self.exchanges.wrapping_add(1);
+        // The bound that every MPI keeps to; nobody has as many collectives open.
+        Tag(self.exchanges % 32_767)
+    }
+
+    fn post_part_receive(&mut self, operation: usize, room: *mut u8, tag: Tag, span: &Span) -> Result<()> {
         for (offset, bytes) in pieces_with_end(span.bytes, self.call_bytes_max).filter(|_| span.bytes > 0) {
             // SAFETY: the piece lies within the block, as the lengths were checked, and the block stays until the
             // request is complete; the spans of a block are disjoint.
             let request = unsafe {
                 let start = room.add(span.start + offset);
-                self.session().receive(Lane::Collectives, start, bytes, span.peer, Tag(0))
+                self.session().receive(Lane::Collectives, start, bytes, span.peer, tag)
             };
             let part = Part { operation, call: "MPI_Irecv", peer: Some(span.peer), bytes_expected: Some(bytes) };
             self.add(request, part)?;
@@ -113,12 +122,12 @@ impl MpiTransport {
         Ok(())
     }
 
-    fn post_part_send(&mut self, operation: usize, data: *const u8, span: &Span) -> Result<()> {
+    fn post_part_send(&mut self, operation: usize, data: *const u8, tag: Tag, span: &Span) -> Result<()> {
         for (offset, bytes) in pieces_with_end(span.bytes, self.call_bytes_max).filter(|_| span.bytes > 0) {
             // SAFETY: as in `post_part_receive`.
             let request = unsafe {
                 let start = data.add(span.start + offset);
-                self.session().send(Lane::Collectives, start, bytes, span.peer, Tag(0))
+                self.session().send(Lane::Collectives, start, bytes, span.peer, tag)
             };
             self.add(request, Part { peer: Some(span.peer), ..Part::of(operation, "MPI_Isend") })?;
         }

@@ -38,6 +38,8 @@ pub struct MpiTransport {
     /// Tickets of operations for which MPI had nothing to do.
     done_at_once: Vec<Ticket>,
     call_bytes_max: usize,
+    /// All-to-alls posted so far.
+    exchanges: u32,
 }
 
 /// What a request is for.
@@ -99,6 +101,7 @@ impl MpiTransport {
             finished: Vec::new(),
             done_at_once: Vec::new(),
             call_bytes_max: CALL_BYTES_MAX,
+            exchanges: 0,
         }))
     }
 
