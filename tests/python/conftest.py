@@ -23,12 +23,22 @@ REPOSITORY = Path(__file__).parents[2]
 FAMILIES = ("openmpi", "mpich")
 # Every rank keeps what it gives to `give`; read back by `Run.given`.
 PRELUDE = """
-import os, numpy as np
+import hashlib, os, numpy as np
 from pathlib import Path
 from girih.launched import rank_and_size
 
 def give(**arrays):
     np.savez(Path(os.environ["TEST_OUTPUT"]) / f"rank{rank_and_size()[0]}.npz", **arrays)
+
+def digests(arrays):
+    return {name: np.frombuffer(hashlib.blake2b(np.asarray(v).tobytes()).digest(), "u1") for name, v in arrays.items()}
+
+def mistake(make):
+    try:
+        make()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "nothing"
 """
 
 
@@ -122,6 +132,45 @@ def on_ranks(tmp_path):
         line = launch_line(family, ranks) if ranks > 1 else []
         command = [*line, sys.executable, script, *arguments]
         return run_command(command, folder, threads=threads, timeout=timeout, extra=extra)
+
+    return run
+
+
+def same_bytes(reference, given, where):
+    """Fails the test with the names of what has other bytes than the reference; `sent` may differ."""
+    names = [name for name in reference if name != "sent"]
+    different = [name for name in names if given[name].tobytes() != reference[name].tobytes()]
+    assert not different, f"{different} on {where}"
+
+
+@pytest.fixture
+def same_bits(on_ranks):
+    """`same_bits(code)`: what the program gives has the same bits at any number of ranks and threads and any tile.
+
+    Returns what one rank gave, and for each rank of each run the number of ranks and the bytes it gives as `sent`.
+    """
+
+    def check(code, *, timeout=180):
+        reference = on_ranks(code, 1, timeout=timeout).succeeded().given(1)[0]
+        sent = []
+        for ranks, threads, extra in [(1, 2, {"GIRIH_TILE_BYTES": "4096"}), (2, 1, {}), (3, 2, {}), (4, 1, {})]:
+            run = on_ranks(code, ranks, threads=threads, extra=extra, timeout=timeout).succeeded()
+            for given in run.given(ranks):
+                same_bytes(reference, given, f"{ranks} ranks of {threads} threads, {extra}")
+                sent.append((ranks, int(given.get("sent", 0))))
+        return reference, sent
+
+    return check
+
+
+@pytest.fixture(scope="module")
+def bits_on_one_rank(tmp_path_factory):
+    """`bits_on_one_rank(code)`: what the program gives on one rank and one thread, run once for a module."""
+
+    def run(code):
+        folder = tmp_path_factory.mktemp("reference")
+        (folder / "program.py").write_text(PRELUDE + code)
+        return run_command([sys.executable, folder / "program.py"], folder, timeout=120).succeeded().given(1)[0]
 
     return run
 

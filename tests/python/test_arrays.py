@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import both_families
+from conftest import both_families, same_bytes
 
 # Cases are functions of a module (girih or NumPy), a matrix, a vector as long as its rows, and a small matrix. They
 # stand here once and are run by girih on ranks; NumPy in the same process is the oracle.
@@ -110,19 +110,11 @@ def test_values_are_numpys(on_ranks, ranks, threads):
 def test_the_bits_do_not_depend_on_ranks_threads_or_mpi(on_ranks, family):
     reference = on_ranks(ROWS + PROGRAM, 1).succeeded().given(1)[0]
     for given in on_ranks(ROWS + PROGRAM, 3, family, threads=2, timeout=120).succeeded().given(3):
-        different = [name for name, values in reference.items() if values.tobytes() != given[name].tobytes()]
-        assert not different
+        same_bytes(reference, given, family)
 
 
 FILES = """
 import girih as gr
-
-def mistake(make):
-    try:
-        make()
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return "nothing"
 
 folder = Path(os.environ["TEST_OUTPUT"]).parent
 x = np.random.default_rng(1).standard_normal((10_007, 13))
@@ -166,13 +158,6 @@ def test_files_are_read_in_parts_and_mistakes_are_alike_on_every_rank(on_ranks, 
 
 MISTAKES = """
 import girih as gr
-
-def mistake(make):
-    try:
-        make()
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return "nothing"
 
 x = gr.ones((20_000, 3))
 give(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import FAMILIES, needs
+from conftest import FAMILIES, needs, same_bytes
 
 import girih as gr
 
@@ -98,19 +98,12 @@ give(**found)
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory):
-    """The bits on one rank and one thread."""
-    import sys
-
-    from conftest import PRELUDE, run_command
-
-    folder = tmp_path_factory.mktemp("reference")
-    (folder / "program.py").write_text(PRELUDE + RANKS)
-    return run_command([sys.executable, folder / "program.py"], folder, timeout=120).succeeded().given(1)[0]
+def reference(bits_on_one_rank):
+    return bits_on_one_rank(RANKS)
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
 @pytest.mark.parametrize("family", [needs(family) for family in FAMILIES])
 def test_the_bits_do_not_depend_on_ranks(on_ranks, reference, family, ranks):
     for given in on_ranks(RANKS, ranks, family, timeout=180).succeeded().given(ranks):
-        assert [name for name, values in reference.items() if values.tobytes() != given[name].tobytes()] == []
+        same_bytes(reference, given, f"{ranks} ranks")

@@ -34,13 +34,6 @@ arrays = dict(np.load(folder / "theirs.npz"))
 def same(ours, theirs, name):
     assert ours.shape == theirs.shape and ours.dtype == theirs.dtype, (name, ours.shape, theirs.shape, ours.dtype)
     assert np.asarray(ours).tobytes() == np.ascontiguousarray(theirs).tobytes(), name
-
-def mistake(make):
-    try:
-        make()
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return "nothing"
 """
 
 

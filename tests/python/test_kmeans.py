@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import FAMILIES, needs
+from conftest import FAMILIES, needs, same_bytes
 
 import girih as gr
 
@@ -215,15 +215,8 @@ give(**found)
 
 
 @pytest.fixture(scope="module")
-def reference(tmp_path_factory):
-    """The bits on one rank and one thread."""
-    import sys
-
-    from conftest import PRELUDE, run_command
-
-    folder = tmp_path_factory.mktemp("reference")
-    (folder / "program.py").write_text(PRELUDE + BITS)
-    return run_command([sys.executable, folder / "program.py"], folder, timeout=120).succeeded().given(1)[0]
+def reference(bits_on_one_rank):
+    return bits_on_one_rank(BITS)
 
 
 # One rank uses no MPI, so it is tried with none.
@@ -236,8 +229,7 @@ WORLDS = [(None, 1)] + [(family, ranks) for family in FAMILIES for ranks in (2, 
 )
 def test_the_bits_do_not_depend_on_ranks_threads_or_mpi(on_ranks, reference, family, ranks, threads):
     for given in on_ranks(BITS, ranks, family, threads=threads, timeout=180).succeeded().given(ranks):
-        different = [name for name, values in reference.items() if values.tobytes() != given[name].tobytes()]
-        assert not different
+        same_bytes(reference, given, f"{ranks} ranks of {threads} threads")
 
 
 MISTAKES = """

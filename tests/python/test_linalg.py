@@ -208,11 +208,10 @@ def test_mistakes_are_numpys(call, kind, text):
 
 EVERYWHERE = """
 import girih as gr
-import hashlib
 rng = np.random.default_rng(5)
 found = {}
 def keep(name, *values):
-    found[name] = np.frombuffer(hashlib.blake2b(b"".join(np.asarray(v).tobytes() for v in values)).digest(), "u1")
+    found.update(digests({f"{name} {part}": v for part, v in enumerate(values)}))
 for shape in [(30_011, 7), (2000, 90), (300, 300), (4000, 5, 5), (6, 200, 200)]:
     for dtype in ("float64", "float32", "complex128"):
         values = rng.standard_normal(shape) + (1j * rng.standard_normal(shape) if dtype == "complex128" else 0)
@@ -243,16 +242,10 @@ give(mistakes=mistakes, sent=sent, **found)
 """
 
 
-def test_the_bits_do_not_depend_on_ranks_threads_or_tiles(on_ranks):
-    reference = on_ranks(EVERYWHERE, 1, timeout=120).succeeded().given(1)[0]
+def test_the_bits_do_not_depend_on_ranks_threads_or_tiles(same_bits):
+    reference, sent = same_bits(EVERYWHERE)
     assert reference["mistakes"].tolist() == ["Singular matrix", "Matrix is not positive definite"]
-    for ranks, threads, extra in [(1, 2, {"GIRIH_TILE_BYTES": "4096"}), (2, 1, {}), (3, 2, {}), (4, 1, {})]:
-        for given in on_ranks(EVERYWHERE, ranks, threads=threads, extra=extra, timeout=180).succeeded().given(ranks):
-            assert given["sent"] < 200_000, "triangles travel, and a few rows near the ends of ranks"
-            different = [
-                name for name in reference if name != "sent" and given[name].tobytes() != reference[name].tobytes()
-            ]
-            assert not different, (ranks, different)
+    assert max(bytes for _, bytes in sent) < 200_000, "triangles travel, and a few rows near the ends of ranks"
 
 
 def test_names_are_numpys():

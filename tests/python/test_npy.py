@@ -80,13 +80,6 @@ BAD = {
 PROGRAM = """
 import girih as gr
 
-def mistake(make):
-    try:
-        make()
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return "nothing"
-
 folder = Path(os.environ["TEST_OUTPUT"]).parent
 for path in sorted((folder / "good").glob("*.npy")):
     theirs = np.load(path)

@@ -138,32 +138,7 @@ fn rows_inexact<T: Factor>(m: usize, k: usize, n: usize, a: &[T], b: &[T], c: &m
     c.fill(T::zeroed());
     for depth in (0..k).step_by(PANEL) {
         let panel = PANEL.min(k - depth);
-        let (a, b) = (a[depth..].as_ptr(), b[depth * n..].as_ptr());
-        let read = depth > 0;
-        // SAFETY: the lengths asserted above hold all of m×k, k×n and m×n, and the panel ends at most at k.
-        unsafe {
-            gemm::gemm(
-                m,
-                n,
-                panel,
-                c.as_mut_ptr(),
-                1,
-                n as isize,
-                read,
-                a,
-                1,
-                k as isize,
-                b,
-                1,
-                n as isize,
-                T::ONE,
-                T::ONE,
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
-        }
+        multiply([m, panel, n], &a[depth..], [k, 1], &b[depth * n..], c, depth > 0);
     }
 }
 
@@ -173,23 +148,31 @@ fn across_inexact<T: Factor>(rows: usize, m: usize, n: usize, x: Across<'_>, y: 
     if rows == 0 || m == 0 || n == 0 {
         return;
     }
-    let last = (rows - 1) * x.row_step + (m - 1) * x.column_step;
-    assert!(last < elements.len() && y.len() == rows * n && sums.len() == m * n, "{rows} rows of {m} and {n}");
-    let (row_step, column_step) = (x.row_step as isize, x.column_step as isize);
+    assert!(y.len() == rows * n && sums.len() == m * n, "{rows} rows of {m} and {n}");
+    multiply([m, rows, n], elements, [x.column_step, x.row_step], y, sums, false);
+}
+
+/// `c = a·b`, or `c + a·b` if `add`: a is m×k with these steps of rows and columns, b k×n and c m×n in C order.
+///
+/// No extent is 0.
+fn multiply<T: Factor>([m, k, n]: [usize; 3], a: &[T], steps: [usize; 2], b: &[T], c: &mut [T], add: bool) {
+    let [row_step, column_step] = steps;
+    let last = (m - 1) * row_step + (k - 1) * column_step;
+    assert!(last < a.len() && k * n <= b.len() && m * n <= c.len(), "a product of {m}×{k} and {k}×{n}");
     // SAFETY: the lengths asserted above hold the last element of each matrix, and all steps lead forwards.
     unsafe {
         gemm::gemm(
             m,
             n,
-            rows,
-            sums.as_mut_ptr(),
+            k,
+            c.as_mut_ptr(),
             1,
             n as isize,
-            false,
-            elements.as_ptr(),
-            row_step,
-            column_step,
-            y.as_ptr(),
+            add,
+            a.as_ptr(),
+            column_step as isize,
+            row_step as isize,
+            b.as_ptr(),
             1,
             n as isize,
             T::ONE,

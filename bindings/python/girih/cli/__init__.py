@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from importlib import metadata
+from collections.abc import Callable, Sequence
+from importlib import import_module, metadata
 
 from girih import failure
 from girih.cli.mistake import Mistake
@@ -45,17 +45,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
+    """A function of a module beside this one, which is imported at the first call."""
+
+    def call(chosen: argparse.Namespace) -> int:
+        status: int = getattr(import_module(f"girih.cli.{module}"), function)(chosen)
+        return status
+
+    return call
+
+
 def _add_info(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     info = commands.add_parser("info", help="what hwloc and MPI see, and where the threads of every rank run")
     _add_launch_options(info)
     info.add_argument("--picture", metavar="FILE", help="also draw ranks, NUMA domains and cores into this file")
-
-    def call(chosen: argparse.Namespace) -> int:
-        from girih.cli import info
-
-        return info.show(chosen)
-
-    info.set_defaults(call=call)
+    info.set_defaults(call=_later("info", "show"))
 
 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -70,12 +74,12 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run.add_argument("-m", dest="module", action="store_true", help="the target is a module, as in python -m")
     run.add_argument("target", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
 
-    def call(chosen: argparse.Namespace) -> int:
-        from girih.cli import run as runner
+    command = _later("run", "run")
 
+    def call(chosen: argparse.Namespace) -> int:
         if not chosen.target:
             run.error("which script? girih run -n 2 script.py")
-        return runner.run(chosen)
+        return command(chosen)
 
     run.set_defaults(call=call)
 
@@ -96,13 +100,7 @@ def _add_kmeans(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     kmeans.add_argument("--dtype", choices=("float32", "float64"), default="float64", help="of the points")
     kmeans.add_argument("--picture", action=argparse.BooleanOptionalAction, default=True, help="draw the result")
     _add_launch_options(kmeans)
-
-    def call(chosen: argparse.Namespace) -> int:
-        from girih.cli import kmeans as command
-
-        return command.cluster_file(chosen)
-
-    kmeans.set_defaults(call=call)
+    kmeans.set_defaults(call=_later("kmeans", "cluster_file"))
 
 
 def _add_trace(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -116,13 +114,7 @@ def _add_trace(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     trace.add_argument("--output", metavar="PICTURE", help="draw workers, messages and utilisation: .png, .svg or .pdf")
     trace.add_argument("--top", type=positive, default=10, metavar="N", help="lines of a table at most (default 10)")
     trace.add_argument("--json", action="store_true", help="print all numbers as JSON instead of tables")
-
-    def call(chosen: argparse.Namespace) -> int:
-        from girih.cli import trace as command
-
-        return command.summarise_file(chosen)
-
-    trace.set_defaults(call=call)
+    trace.set_defaults(call=_later("trace", "summarise_file"))
 
 
 def _add_launch_options(parser: argparse.ArgumentParser, ranks: int | None = None) -> None:
