@@ -155,10 +155,10 @@ impl Engine {
         }
     }
 
-    /// Moves the transport on, and adds what has ended.
-    pub(super) fn progress(&mut self) {
+    /// Moves the transport on, and adds what has ended; true if anything moved.
+    pub(super) fn progress(&mut self) -> bool {
         if self.open() == 0 {
-            return;
+            return false;
         }
         let outcome = self.transport.progress(&mut self.done);
         for ticket in self.done.drain(..) {
@@ -168,9 +168,10 @@ impl Engine {
             self.vacant.push(place);
             self.ended.push(Ended { completion, index, outcome: Ok(()) });
         }
-        if let Err(error) = outcome {
+        outcome.unwrap_or_else(|error| {
             self.fail(error);
-        }
+            true
+        })
     }
 
     /// Tells every poster, now and later, that the transport is gone.

@@ -92,7 +92,7 @@ impl Transport for InProcess {
         Ok(())
     }
 
-    fn progress(&mut self, done: &mut Vec<Ticket>) -> Result<()> {
+    fn progress(&mut self, done: &mut Vec<Ticket>) -> Result<bool> {
         let mut kept = Vec::with_capacity(self.pending.len());
         // Two receives of one sender and tag are served in the order of their posts: a late one holds the next.
         let mut held: Vec<(Rank, Tag)> = Vec::new();
@@ -112,7 +112,7 @@ impl Transport for InProcess {
             kept.push(pending);
         }
         self.pending = kept;
-        Ok(())
+        Ok(!done.is_empty())
     }
 
     fn shut_down(&mut self) {}

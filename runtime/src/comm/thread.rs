@@ -7,9 +7,9 @@
 //! to the holder, who looks at the queue once more after letting go.
 //! Invariant 2: while anything is queued or outstanding, the comm thread is awake or naps, and whoever drove it last
 //! has seen that. It sleeps without a limit only if nothing is, having said so before its last look.
-//! While requests are in flight it polls, spinning only if it has a seat of its own, then yields between polls, then
-//! naps, the longer the longer nothing has moved; on a seat that it shares it naps while others drive. An idle world
-//! costs no processor time.
+//! While requests are in flight it polls, spinning if it has a seat of its own or something has moved, then yields
+//! between polls, then naps, the longer the longer nothing has moved; where others want its core it naps at once, and
+//! on a seat that it shares it naps while others drive. An idle world costs no processor time.
 //! Completions are called by a driver under the lock: they post and make tasks ready, and never drive.
 
 use super::collective::CollectiveRequest;
@@ -42,8 +42,10 @@ const NAP: Duration = Duration::from_micros(50);
 const NAPS_ALIKE: u32 = 8;
 /// A yield that took this long gave the core to somebody who wants it, so naps follow at once.
 const YIELD_MAX: Duration = Duration::from_micros(200);
-/// The longest nap.
+/// The longest nap while others drive, and while nothing is left to do.
 const LONG_NAP: Duration = Duration::from_millis(1);
+/// The longest nap of a long wait.
+const NAP_MAX: Duration = Duration::from_millis(4);
 /// So long the thread naps when nothing is left to do, before it sleeps and must be woken.
 const LINGER: Duration = Duration::from_millis(10);
 /// How long a thread that waits anyway waits for a list of what is outstanding.
@@ -165,7 +167,16 @@ impl CommThread {
                 for_thread.any_thread.store(transport.any_thread(), Relaxed); // handed on by the report
                 *lock(&for_thread.engine) = Some(Engine::new(transport));
                 let _ = report.send(Ok(Some(news)));
-                Loop { shared: &for_thread, trace, empty_polls: 0, driven: 0, nap: NAP, idle_since: None }.run();
+                Loop {
+                    shared: &for_thread,
+                    trace,
+                    empty_polls: 0,
+                    eager: false,
+                    driven: 0,
+                    nap: NAP,
+                    idle_since: None,
+                }
+                .run();
             }
             Err(error) => {
                 let _ = report.send(Err(error));
@@ -307,7 +318,7 @@ impl Shared {
         loop {
             let posts = engine.take_from(&self.posts, &self.ledger);
             self.queued.fetch_sub(posts, SeqCst); // as in `post`
-            engine.progress();
+            moved |= engine.progress();
             let ended = engine.tell();
             moved |= posts + ended > 0;
             // SeqCst: as in `post`.
@@ -347,6 +358,8 @@ struct Loop<'a> {
     shared: &'a Shared,
     trace: Recorder,
     empty_polls: u32,
+    /// Something has moved since it was idle: what has moved moves on soon, and a core given away may come back late.
+    eager: bool,
     /// `Shared::driven` at the last look.
     driven: u64,
     /// How long it naps while others drive.
@@ -401,14 +414,14 @@ impl Loop<'_> {
         self.nap = NAP;
         if self.shared.drive() == Some(true) {
             self.trace.state(State::Busy);
-            self.empty_polls = 0;
+            (self.empty_polls, self.eager) = (0, true);
             return;
         }
         self.empty_polls = self.empty_polls.saturating_add(1);
-        let spins = if own { SPINS } else { 0 };
+        let spins = if own || self.eager { SPINS } else { 0 };
         if let Some(naps) = self.empty_polls.checked_sub(spins + YIELDS) {
             self.trace.state(State::Napping);
-            return self.sleep(NAPS, Some((NAP * (1 + naps / NAPS_ALIKE)).min(LONG_NAP)));
+            return self.sleep(NAPS, Some((NAP * (1 + naps / NAPS_ALIKE)).min(NAP_MAX)));
         }
         self.trace.state(State::Polling);
         if self.empty_polls >= spins {
@@ -425,7 +438,7 @@ impl Loop<'_> {
     /// Naps for some time after the last thing to do, then sleeps.
     fn idle(&mut self) {
         self.trace.state(State::Asleep);
-        self.empty_polls = 0;
+        (self.empty_polls, self.eager) = (0, false);
         let since = *self.idle_since.get_or_insert_with(Instant::now);
         if since.elapsed() < LINGER {
             self.sleep(NAPS, Some(LONG_NAP));

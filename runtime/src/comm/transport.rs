@@ -42,11 +42,12 @@ pub trait Transport: Send {
     fn post_collective(&mut self, ticket: Ticket, collective: Collective) -> Result<()>;
 
     /// Moves messages on, and adds the tickets of operations completed since the last call to `done`.
-    /// The guards of a completed operation are dropped before this returns.
+    /// The guards of a completed operation are dropped before this returns. True if anything moved, also where it
+    /// completed no operation.
     ///
     /// # Errors
     /// Local: `Error::Transport`, for a message of the wrong length among others.
-    fn progress(&mut self, done: &mut Vec<Ticket>) -> Result<()>;
+    fn progress(&mut self, done: &mut Vec<Ticket>) -> Result<bool>;
 
     /// Ends the transport; nothing may be outstanding. Called on the comm thread, on all ranks.
     fn shut_down(&mut self);

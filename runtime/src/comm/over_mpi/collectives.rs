@@ -63,6 +63,9 @@ impl MpiTransport {
     }
 
     fn post_all_reduce(&mut self, ticket: Ticket, reduction: Reduction, mut data: WriteGuard) -> Result<()> {
+        if self.goes_in_panels(data.len()) {
+            return self.post_panels(ticket, reduction, data);
+        }
         let (start, bytes, limit) = (words(&mut data), data.len(), self.call_bytes_max);
         let operation = self.enter(ticket, Buffers { written: Some(data), ..Buffers::default() });
         for (offset, bytes) in pieces(bytes, limit) {
@@ -107,8 +110,9 @@ impl MpiTransport {
         // SAFETY: `enter` keeps all four buffers, whose contents do not move with their owners, until the
         // request is complete.
         let request = unsafe { self.session().all_gather(part.as_ptr(), whole.as_mut_ptr(), &counts, &displacements) };
+        let (_counts, _displacements) = (counts, displacements);
         let buffers =
-            Buffers { _read: Some(part), written: Some(whole), _counts: counts, _displacements: displacements };
+            Buffers { _read: Some(part), written: Some(whole), _counts, _displacements, ..Buffers::default() };
         let operation = self.enter(ticket, buffers);
         self.add(request, Part::of(operation, "MPI_Iallgatherv"))
     }

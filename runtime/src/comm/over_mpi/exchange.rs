@@ -8,7 +8,7 @@
 
 #![allow(unsafe_code, reason = "MPI holds addresses of blocks until their request completes")]
 
-use super::{Buffers, MpiTransport, Part, pieces_with_end};
+use super::{Buffers, MpiTransport, Part, Rest, pieces_with_end};
 use crate::comm::collective::offsets;
 use crate::comm::transport::{Ticket, Transport};
 use crate::error::Result;
@@ -73,11 +73,9 @@ impl MpiTransport {
         let exchange = Exchange { rounds: rounds.collect(), data: sends.as_ptr(), room: receives.as_mut_ptr(), tag };
         let operation =
             self.enter(ticket, Buffers { _read: Some(sends), written: Some(receives), ..Buffers::default() });
-        self.operation(operation).exchange = Some(exchange);
+        self.operation(operation).rest = Some(Rest::Exchange(exchange));
         self.advance(operation)?;
-        let mut done = std::mem::take(&mut self.done_at_once);
-        self.settle(operation, &mut done);
-        self.done_at_once = done;
+        self.settle_posted(operation);
         Ok(())
     }
 
@@ -85,9 +83,9 @@ impl MpiTransport {
     pub(super) fn advance(&mut self, place: usize) -> Result<()> {
         loop {
             let operation = self.operation(place);
-            let Some(exchange) = &mut operation.exchange else { return Ok(()) };
+            let Some(Rest::Exchange(exchange)) = &mut operation.rest else { return Ok(()) };
             if exchange.rounds.is_empty() {
-                operation.exchange = None;
+                operation.rest = None;
                 return Ok(());
             }
             // A round has two requests, more if it is long.
@@ -101,8 +99,8 @@ impl MpiTransport {
         }
     }
 
-    /// A tag for the messages of one all-to-all; equal on all ranks, which post the same collectives.
-    fn tag_of_exchange(&mut self) -> Tag {
+    /// A tag for the messages of one collective; equal on all ranks, which post the same collectives.
+    pub(super) fn tag_of_exchange(&mut self) -> Tag {
         self.exchanges = self.exchanges.wrapping_add(1);
         // The bound that every MPI keeps to; nobody has as many collectives open.
         Tag(self.exchanges % 32_767)
@@ -116,7 +114,7 @@ impl MpiTransport {
                 let start = room.add(span.start + offset);
                 self.session().receive(Lane::Collectives, start, bytes, span.peer, tag)
             };
-            let part = Part { operation, call: "MPI_Irecv", peer: Some(span.peer), bytes_expected: Some(bytes) };
+            let part = Part { peer: Some(span.peer), bytes_expected: Some(bytes), ..Part::of(operation, "MPI_Irecv") };
             self.add(request, part)?;
         }
         Ok(())

@@ -10,6 +10,7 @@
 
 mod collectives;
 mod exchange;
+mod panels;
 
 use super::collective::Collective;
 use super::transport::{Ticket, Transport};
@@ -18,6 +19,7 @@ use crate::ids::{Rank, Tag};
 use crate::memory::{ReadGuard, WriteGuard};
 use crate::mpi::{self, Finished, Lane, Launcher, Session};
 use exchange::Exchange;
+use panels::{Panels, Role};
 use std::path::Path;
 
 /// More than this goes to MPI in several calls, whose counts and displacements are 32-bit integers.
@@ -38,7 +40,9 @@ pub struct MpiTransport {
     /// Tickets of operations for which MPI had nothing to do.
     done_at_once: Vec<Ticket>,
     call_bytes_max: usize,
-    /// All-to-alls posted so far.
+    /// Room of an all-reduce in panels, for the next one.
+    slots: Vec<Vec<i64>>,
+    /// Tags taken by collectives that are exchanges of messages.
     exchanges: u32,
 }
 
@@ -50,12 +54,13 @@ struct Part {
     peer: Option<Rank>,
     /// How many bytes must come, for a receive.
     bytes_expected: Option<usize>,
+    role: Role,
 }
 
 impl Part {
     /// A part without a peer and without a length.
     fn of(operation: usize, call: &'static str) -> Part {
-        Part { operation, call, peer: None, bytes_expected: None }
+        Part { operation, call, peer: None, bytes_expected: None, role: Role::Plain }
     }
 }
 
@@ -64,11 +69,18 @@ struct Operation {
     ticket: Ticket,
     unfinished: usize,
     failed: bool,
-    /// What of an all-to-all is not posted.
-    exchange: Option<Exchange>,
+    /// What is not posted.
+    rest: Option<Rest>,
     /// What to write when all is done, where MPI leaves words without meaning.
     fill: Option<i64>,
     buffers: Buffers,
+}
+
+/// What goes on as requests complete.
+#[derive(Debug)]
+enum Rest {
+    Exchange(Exchange),
+    Panels(Box<Panels>),
 }
 
 /// What MPI reads and writes until an operation is complete.
@@ -78,6 +90,8 @@ struct Buffers {
     written: Option<WriteGuard>,
     _counts: Vec<i32>,
     _displacements: Vec<i32>,
+    /// Room for shares of panels.
+    slots: Vec<Vec<i64>>,
 }
 
 impl MpiTransport {
@@ -101,6 +115,7 @@ impl MpiTransport {
             finished: Vec::new(),
             done_at_once: Vec::new(),
             call_bytes_max: CALL_BYTES_MAX,
+            slots: Vec::new(),
             exchanges: 0,
         }))
     }
@@ -154,7 +169,7 @@ impl MpiTransport {
 
     /// Enters an operation without requests, and gives its place.
     fn enter(&mut self, ticket: Ticket, buffers: Buffers) -> usize {
-        let operation = Operation { ticket, unfinished: 0, failed: false, exchange: None, fill: None, buffers };
+        let operation = Operation { ticket, unfinished: 0, failed: false, rest: None, fill: None, buffers };
         match self.vacant.pop() {
             Some(place) => {
                 self.operations[place] = Some(operation);
@@ -179,7 +194,7 @@ impl MpiTransport {
             }
             Err(error) => {
                 operation.failed = true;
-                operation.exchange = None;
+                operation.rest = None;
                 if operation.unfinished == 0 {
                     self.leave(part.operation);
                 }
@@ -196,6 +211,13 @@ impl MpiTransport {
     fn leave(&mut self, place: usize) -> Option<Operation> {
         self.vacant.push(place);
         self.operations[place].take()
+    }
+
+    /// As [`MpiTransport::settle`] for an operation just posted; it is told of at the next test.
+    fn settle_posted(&mut self, place: usize) {
+        let mut done = std::mem::take(&mut self.done_at_once);
+        self.settle(place, &mut done);
+        self.done_at_once = done;
     }
 
     /// Takes note of a completed request; its operation's ticket is done with its last request.
@@ -215,10 +237,12 @@ impl MpiTransport {
         operation.unfinished -= 1;
         if result.is_err() {
             operation.failed = true;
-            operation.exchange = None;
+            operation.rest = None;
         }
-        if operation.exchange.is_some() {
-            result = self.advance(part.operation);
+        match operation.rest {
+            Some(Rest::Exchange(_)) => result = self.advance(part.operation),
+            Some(Rest::Panels(_)) => result = self.advance_panels(part.operation, part.role),
+            None => {}
         }
         self.settle(part.operation, done);
         result
@@ -226,11 +250,17 @@ impl MpiTransport {
 
     /// Ends an operation of which nothing is left.
     fn settle(&mut self, place: usize, done: &mut Vec<Ticket>) {
-        let finished = |operation: &Operation| operation.unfinished == 0 && operation.exchange.is_none();
+        let finished = |operation: &Operation| operation.unfinished == 0 && operation.rest.is_none();
         if self.operations[place].as_ref().is_some_and(finished)
             && let Some(mut operation) = self.leave(place)
-            && !operation.failed
         {
+            let slots = std::mem::take(&mut operation.buffers.slots);
+            if !slots.is_empty() {
+                self.slots = slots;
+            }
+            if operation.failed {
+                return;
+            }
             if let (Some(word), Some(data)) = (operation.fill, &mut operation.buffers.written) {
                 data.of_mut().fill(word);
             }
@@ -273,7 +303,7 @@ impl Transport for MpiTransport {
         let (start, bytes, limit) = (data.as_mut_ptr(), data.len(), self.call_bytes_max);
         let operation = self.enter(ticket, Buffers { written: Some(data), ..Buffers::default() });
         for (offset, bytes) in pieces_with_end(bytes, limit) {
-            let part = Part { operation, call: "MPI_Irecv", peer: Some(from), bytes_expected: Some(bytes) };
+            let part = Part { peer: Some(from), bytes_expected: Some(bytes), ..Part::of(operation, "MPI_Irecv") };
             // SAFETY: the piece lies within the block, which `enter` keeps until the request is complete.
             let request = unsafe { self.session().receive(Lane::Messages, start.add(offset), bytes, from, tag) };
             self.add(request, part)?;
@@ -285,10 +315,10 @@ impl Transport for MpiTransport {
         self.start_collective(ticket, collective)
     }
 
-    fn progress(&mut self, done: &mut Vec<Ticket>) -> Result<()> {
+    fn progress(&mut self, done: &mut Vec<Ticket>) -> Result<bool> {
         done.append(&mut self.done_at_once);
         if self.requests.is_empty() {
-            return Ok(());
+            return Ok(!done.is_empty());
         }
         let mut finished = std::mem::take(&mut self.finished);
         let session = self.session.as_ref().expect("a transport is not used after its end");
@@ -298,8 +328,9 @@ impl Transport for MpiTransport {
         for &one in &finished {
             result = result.and(self.complete(one, done));
         }
+        let moved = !done.is_empty() || !finished.is_empty();
         self.finished = finished;
-        result
+        result.map(|()| moved)
     }
 
     fn shut_down(&mut self) {
