@@ -204,3 +204,97 @@ def test_tasks_are_in_the_trace_of_everything_else(on_ranks, tmp_path, ranks):
     assert all(10_000 <= event["dur"] < 5_000_000 for event in spans)
     names = [event["args"]["name"] for event in events if event["name"] == "thread_name"]
     assert any(name.startswith("process ") for name in names)
+
+
+# --- tasks that move to where there is room ---------------------------------------------------------------------------
+
+
+def test_a_rank_without_work_takes_what_another_has_not_begun(on_ranks):
+    code = """
+import os, time, girih as gr
+from girih.futures import RankExecutor
+
+def slow(n):
+    time.sleep(1.0 if n == 0 else 0.03)
+    return os.getpid()
+
+with RankExecutor(max_workers=2) as executor:
+    list(executor.map(slow, [1] * 8, chunksize=1))
+    futures = [executor.submit(slow, n) for n in [0] + [1] * 20]
+    first, rest = futures[0].result(), [future.result() for future in futures[1:]]
+    # Whoever sleeps for a second runs none of the others that were queued behind it, but the one it had begun.
+    if gr.rank() == 0:
+        print(sum(process == first for process in rest) <= 1, sum(executor.report()["tasks_by_rank"]))
+"""
+    assert on_ranks(code, 2).succeeded().output == "True 29\n"
+
+
+def test_tasks_of_a_task_are_run_by_other_ranks_too(on_ranks):
+    code = """
+import os, time, girih as gr
+from girih.futures import RankExecutor
+
+def inner(n, data):
+    time.sleep(0.03)
+    return os.getpid(), float(data[n])
+
+def outer(data):
+    with RankExecutor() as executor:
+        return list(executor.map(inner, range(40), [data] * 40, chunksize=1))
+
+def broken():
+    with RankExecutor() as executor:
+        return [type(executor.submit([].pop).exception()).__name__ for _ in range(12)]
+
+with RankExecutor(max_workers=2) as executor:
+    pairs = executor.submit(outer, np.arange(50_000.)).result()
+    give(values=[value for _, value in pairs], errors=executor.submit(broken).result())
+    if gr.rank() == 0:
+        print(len({process for process, _ in pairs}) > 1, sum(executor.report()["stolen_by_rank"]) > 0)
+"""
+    run = on_ranks(code, 2).succeeded()
+    assert run.output == "True True\n"
+    for given in run.given(2):
+        assert given["values"].tolist() == list(range(40)) and given["errors"].tolist() == ["IndexError"] * 12
+
+
+def test_a_task_goes_to_the_rank_that_has_its_data(on_ranks):
+    code = """
+import os, time, girih as gr
+from girih.futures import RankExecutor
+
+def look(data):
+    time.sleep(0.02)
+    return os.getppid()
+
+with RankExecutor(max_workers=2) as executor:
+    ranks = executor.gather([executor.options(rank=r).submit(look, None) for r in range(2)])
+    parts = executor.scatter([np.zeros(4_000_000), np.zeros(4_000_000)])
+    found = [executor.submit(look, parts[n]).result() for n in (0, 1, 1, 0, 1, 0)]
+    everywhere = executor.gather([executor.submit(look, parts[1]) for _ in range(30)])
+    if gr.rank() == 0:
+        print(found == [ranks[n] for n in (0, 1, 1, 0, 1, 0)], set(everywhere) == set(ranks))
+        sent = executor.report()["bytes_sent_by_rank"][1]
+        print(32_000_000 <= sent < 32_100_000)
+"""
+    assert on_ranks(code, 2).succeeded().output == "True True\nTrue\n"
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_cores_are_reserved_on_one_rank(on_ranks, ranks):
+    code = """
+import os, girih as gr
+from girih.futures import RankExecutor
+
+def limits():
+    import threadpoolctl
+    return os.environ["OMP_NUM_THREADS"], [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+
+with RankExecutor(max_workers=4) as executor:
+    wide = executor.options(threads=2)
+    inside = [wide.submit(limits) for _ in range(6)]
+    beside = [executor.submit(pow, n, 2) for n in range(40)]
+    values = [one.result() for one in beside]
+    print([one.result()[0] for one in inside] == ["2"] * 6, values == [n * n for n in range(40)])
+"""
+    assert on_ranks(code, ranks).succeeded().output == "True True\n" * ranks

@@ -23,6 +23,9 @@ How it works, from the outside in:
   filled with those, so the same program gives the same values with no launcher and on any number of ranks. A rank
   that submits something else gets `DivergenceError`. What depends on time (`done()`, the order of `as_completed`,
   `cancel`) may differ between ranks, as it does between runs.
+- Futures may be arguments: a task starts when they are done, and fails as they fail. `broadcast` and `scatter` put what
+  many tasks need into shared memory once on each rank. `map` over a girih array calls its function for each row on the
+  rank that has the row.
 - Tasks may submit tasks: an executor that is made in a task is the one that runs it, and a worker whose task waits is
   replaced for that time, so that waiting never blocks the others.
 
@@ -34,9 +37,12 @@ import sys as _sys
 
 from girih.futures.errors import BrokenWorkersError, RemoteTraceback, WorkerLostError
 from girih.futures.executor import RankExecutor
+from girih.futures.held import Handle
 from girih.futures.pool import Pool
 
-__all__ = ["BrokenWorkersError", "Pool", "RankExecutor", "RemoteTraceback", "WorkerLostError", "register_joblib"]
+__all__ = [
+    "BrokenWorkersError", "Handle", "Pool", "RankExecutor", "RemoteTraceback", "WorkerLostError", "register_joblib",
+]  # fmt: skip
 
 
 def register_joblib() -> None:

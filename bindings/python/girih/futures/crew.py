@@ -255,6 +255,13 @@ class Crew:
             return False
         return True
 
+    def take_back(self) -> bytes | None:
+        """A message out of the queue of tasks that no worker has taken; `None` if there is none."""
+        try:
+            return self._tasks_there.recv(wire.MESSAGE_BYTES, socket.MSG_DONTWAIT)
+        except OSError:
+            return None
+
     def tell_receiver(self, kind: int, slot: int = 0, number: int = 0) -> None:
         """Sends the receiver a message from within this process."""
         try:

@@ -9,6 +9,7 @@ Never here: processes, the executor's public methods.
 
 from __future__ import annotations
 
+import itertools
 import marshal
 import pickle
 import socket
@@ -19,35 +20,24 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
 from typing import Any
 
-from girih.futures import wire
+from girih.futures import outcome, wire
 from girih.futures.alarm import Alarm
+from girih.futures.balance import Balance, Counts
 from girih.futures.crew import Crew, Member, Settings
-from girih.futures.errors import BrokenWorkersError, RemoteTraceback, WorkerLostError
-from girih.futures.loose import wire_failure
+from girih.futures.errors import BrokenWorkersError, WorkerLostError
+from girih.futures.held import Held
+from girih.futures.loose import Loose, put_in, take_out
+from girih.futures.post import Post
 from girih.futures.recall import FIRST
 from girih.futures.task import Options, SharedFunction, Task
+from girih.futures.waiting import Waiting
 
-# Tasks in the kernel's queue beyond one for each worker, by the mean duration of tasks.
-PREFETCH_SHORT, PREFETCH_MIDDLE, PREFETCH_LONG = 64, 8, 1
-SHORT_NS, MIDDLE_NS = 500_000, 10_000_000
 # So many workers in a row that end before they are ready, while none is, make the executor give up.
 FALSE_STARTS_MAX = 5
 # A worker writes what it took within microseconds; one that has not after so long never took it.
 WHEREABOUTS_SECONDS = 0.2
-
-
-@dataclass
-class Counts:
-    """What one rank's workers have done."""
-
-    tasks: int = 0
-    failed: int = 0
-    lost: int = 0
-    retries: int = 0
-    busy_ns: int = 0
 
 
 class Dispatcher:
@@ -55,29 +45,26 @@ class Dispatcher:
 
     alive: weakref.WeakSet[Dispatcher] = weakref.WeakSet()
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, office: Post | None = None) -> None:
         self.crew = Crew(settings)
         self.workers = settings.workers
         self.counts = Counts()
         self.broken: BaseException | None = None
         self.closed = False
         self.pending: deque[Task] = deque()
+        self._waiting = Waiting(self._waited)
         self._in_flight: dict[int, Task] = {}
-        self._numbers = 0
-        self._mean_ns = 1e9
-        self._window = settings.workers + PREFETCH_LONG
+        self._numbers = itertools.count(1)
+        self.balance = Balance(self.crew, settings.workers)
         self._full = False
         self._feeding = threading.Lock()
-        self._balancing = threading.RLock()
-        self._processes = 0  # alive or being started, parked ones too
-        self._park_requests = 0
-        self._reserved = 0
-        self._parents: dict[int, int] = {}  # tasks with tasks of their own that are not done
+        self._alarming = threading.Lock()
         self._false_starts = 0
         self._fences = 0
         self._alarm: Alarm | None = None
         self._kill_at_end = False
         self._trace = _tracer()
+        self.office = office  # where outcomes go to other ranks
         self.receiver = threading.Thread(target=self._receive, name="girih-receiver", daemon=True)
         Dispatcher.alive.add(self)
         self.receiver.start()
@@ -86,31 +73,61 @@ class Dispatcher:
 
     def accept(self, task: Task) -> None:
         """Puts a task into the queue; `feed` sends it. The caller has checked `closed` and `broken`, under a lock."""
-        if self._processes == 0:
-            self._balance()
-        self._numbers += 1
-        task.number = self._numbers
+        if self.balance.processes == 0:
+            self.balance.balance()
+        task.number = next(self._numbers)
+        if not (task.special and self._waiting.add(task)):
+            self._enqueue(task)
+
+    def _enqueue(self, task: Task) -> None:
         self.pending.append(task)
+
+    def _waited(self, task: Task, failed: Future[Any] | None) -> None:
+        """Goes on with a task whose arguments are there; ends it as the one that failed has ended."""
+        if failed is None:
+            self._enqueue(task)
+        elif failed.cancelled():
+            task.future.cancel()
+            task.future.set_running_or_notify_cancel()
+            self._cancelled(task)
+        elif task.future.set_running_or_notify_cancel():
+            error = failed.exception()
+            assert error is not None, "a future that has neither failed nor been cancelled"
+            self._fail(task, error)
+        else:
+            self._cancelled(task)
+        self.feed()
+        if self.closed:
+            self.crew.tell_receiver(wire.WAKE)
+
+    def keep_here(self, held: Held) -> None:
+        """Puts a value into this rank's memory now."""
+        held.parcel(self.crew.arena)
 
     def feed(self) -> None:
         """Sends tasks as long as there is room in the window; returns at once if another thread does so."""
-        while self.pending and self._has_room():
+        while self.pending and self.has_room():
             if not self._feeding.acquire(blocking=False):
                 return
             try:
-                while self.pending and self._has_room():
+                while self.pending and self.has_room():
                     task = self.pending[0]
-                    if task.options.threads > 1 and not self._reserve(task):
+                    if task.options.threads > 1 and not self.balance.reserve(task):
                         return
                     self._send(self.pending.popleft())
             finally:
                 self._feeding.release()
 
-    def _has_room(self) -> bool:
-        return len(self._in_flight) < self._window and not self._full
+    def has_room(self) -> bool:
+        """True if one more task may go to the workers."""
+        return len(self._in_flight) < self.balance.window and not self._full
+
+    def load(self) -> int:
+        """Tasks that the workers have or will be given."""
+        return len(self._in_flight) + len(self.pending)
 
     def _busy(self) -> bool:
-        return bool(self._in_flight or self.pending)
+        return bool(self._in_flight or self.pending or self._waiting)
 
     def _send(self, task: Task) -> None:
         try:
@@ -138,54 +155,11 @@ class Dispatcher:
         elif task.options.timeout is not None:
             self._watch(task)
 
-    # --- how many workers take tasks ----------------------------------------------------------------------------------
-
-    def _balance(self) -> None:
-        """Lets as many workers take tasks as there should be: a full crew, one more for each task that waits for tasks
-        of its own, fewer by those whose cores a running task has reserved."""
-        with self._balancing:
-            target = max(self.workers + len(self._parents) - self._reserved, 1)
-            active = self._processes - self.crew.parked() - self._park_requests
-            while active < target and self.crew.unpark():
-                active += 1
-            if active < target:
-                self._processes += target - active
-                self.crew.grow(target - active)
-            while active > target and self.crew.send(wire.TASK_HEAD.pack(wire.PARK, 0)):
-                self._park_requests += 1
-                active -= 1
-            self._set_window()
-
-    def _set_window(self) -> None:
-        prefetch = PREFETCH_LONG if self._mean_ns > MIDDLE_NS else PREFETCH_MIDDLE
-        if self._mean_ns < SHORT_NS:
-            prefetch = PREFETCH_SHORT
-        # A task that waits for its own tasks is in flight and takes no worker's turn.
-        self._window = self.workers + 2 * len(self._parents) + prefetch
-
-    def _reserve(self, task: Task) -> bool:
-        """True once the other workers whose cores a task wants have stopped at their gates."""
-        others = min(task.options.threads, self.workers) - 1
-        with self._balancing:
-            if task.seat is None:
-                if self._reserved:
-                    return False  # one at a time, or two would wait for each other's cores
-                self._reserved = others
-                task.seat = []
-                self._balance()
-            members = [member for member in list(self.crew.members.values()) if member.parked]
-            if len(members) < others:
-                return False
-            # Seats of workers that stopped first; those of replacements double others.
-            slots = [member.slot for member in members] + list(range(1, self.workers + 1))
-            seats = list(dict.fromkeys(tuple(self.crew.seat(slot)) for slot in slots))
-            task.seat = sorted({unit for seat in seats[: others + 1] for unit in seat})
-            return True
-
     # --- outcomes -----------------------------------------------------------------------------------------------------
 
     def _receive(self) -> None:
-        receive, unpack = self.crew.results.recv, wire.RESULT_HEAD.unpack_from
+        unpack = wire.RESULT_HEAD.unpack_from
+        receive = self.crew.results.recv if self.office is None else self.office.flushing(self.crew.results)
         while not self.closed or self._busy():
             message = receive(wire.MESSAGE_BYTES)
             kind, slot, number, start, end = unpack(message)
@@ -214,13 +188,7 @@ class Dispatcher:
             self._trace(slot, task.label or "task", (now - start) / 1e9, (now - end) / 1e9)
         counts.tasks += 1
         counts.busy_ns += duration_ns
-        mean = self._mean_ns
-        if counts.tasks < 8:
-            mean = 1e9 if counts.tasks == 1 else mean
-            mean += (duration_ns - mean) / counts.tasks
-        else:
-            mean += (duration_ns - mean) * 0.125
-        self._mean_ns = mean
+        self.balance.hear_duration(duration_ns)
         self._full = False
         self._settle(task)
         if kind == wire.FAILURE:
@@ -232,16 +200,11 @@ class Dispatcher:
         if task.pinned or task.foreign:
             task.drop_blocks(self.crew.arena)
         if task.parent:
-            with self._balancing:
-                self._parents[task.parent] -= 1
-                if self._parents[task.parent] == 0:
-                    del self._parents[task.parent]
-            self._balance()
+            self.balance.remove_child(task.parent)
         if task.seat is not None:
-            with self._balancing:
-                self._reserved = 0
-            self._balance()
-        self._set_window()
+            self.balance.unreserve()
+        self.balance.set_window()
+        task.named = []
         if task.shared is not None:
             if task.shared.number < FIRST:
                 self.crew.arena.write_low_mark(SharedFunction.low_mark())
@@ -249,6 +212,12 @@ class Dispatcher:
         self.feed()
 
     def _deliver(self, task: Task, kind: int, content: Any) -> None:
+        if task.relay is not None:
+            if kind == wire.RESULT_PARTS:
+                task.relay(wire.RESULT, take_out(self.crew.arena, marshal.loads(content)))
+            else:
+                task.relay(kind, (bytes(content), []))
+            return
         if task.sink is not None:
             task.sink(kind, marshal.loads(content) if kind == wire.RESULT_PARTS else bytes(content))
             return
@@ -258,10 +227,7 @@ class Dispatcher:
             elif kind == wire.RESULT_PARTS:
                 value = self.open(marshal.loads(content))
             else:
-                error, text = pickle.loads(content)
-                error.__cause__ = RemoteTraceback(text)
-                task.future.set_exception(error)
-                return
+                value = outcome.raise_failure(content)
         except BaseException as error:  # noqa: BLE001 - a result that cannot be opened fails alone
             task.future.set_exception(error)
         else:
@@ -285,10 +251,51 @@ class Dispatcher:
 
     def _fail(self, task: Task, error: BaseException) -> None:
         self.counts.failed += 1
-        if task.sink is not None:
-            task.sink(wire.FAILURE, wire_failure(error))
+        if task.relay is not None:
+            task.relay(wire.FAILURE, (outcome.failure(error), []))
+        elif task.sink is not None:
+            task.sink(wire.FAILURE, outcome.failure(error))
         elif not task.future.done():
             task.future.set_exception(error)
+
+    # --- tasks that go to other ranks, and come back ------------------------------------------------------------------
+
+    def take_back(self, count: int) -> list[Task]:
+        """Up to so many tasks that no worker has begun, the last ones first; they are this rank's no more."""
+        taken: list[Task] = []
+        with self._feeding:
+            while len(taken) < count and self.pending and self.pending[-1].seat is None:
+                taken.append(self.pending.pop())
+            while len(taken) < count and (message := self.crew.take_back()) is not None:
+                kind, number = wire.TASK_HEAD.unpack_from(message)
+                if kind > wire.TASK_FAR:
+                    self.crew.send(message)
+                    break
+                task = self._in_flight.pop(number, None)
+                if task is not None:
+                    taken.append(task)
+        return taken
+
+    def answer(self, task: Task, kind: int, loose: Loose) -> None:
+        """Ends a task that another rank has run."""
+        self._settle(task)
+        if task.relay is not None:
+            task.relay(kind, loose)
+            return
+        if task.sink is None:
+            outcome.fill(task.future, lambda: outcome.open_any(kind, loose))
+            return
+        data, buffers = loose
+        if not buffers and len(data) <= wire.INLINE_BYTES:
+            task.sink(kind, data)
+            return
+        arena = self.crew.arena
+        parcel = put_in(arena, loose, shared=False)
+        for reference in parcel.references():
+            # As if a worker had left it here: ours until its reader says that it was opened.
+            arena.hold_for_home(reference)
+            arena.unpin(reference)
+        task.sink(wire.RESULT_PARTS, wire.flat(parcel))
 
     # --- what workers say besides -------------------------------------------------------------------------------------
 
@@ -304,10 +311,7 @@ class Dispatcher:
         elif kind == wire.OPENED:
             self._discard(marshal.loads(content))
         elif kind == wire.PARKED:
-            with self._balancing:
-                self._park_requests -= 1
-                self.crew.members[slot].parked = True
-            self._balance()
+            self.balance.is_parked(slot)
         elif kind == wire.FENCED:
             threading.Timer(WHEREABOUTS_SECONDS, self.crew.tell_receiver, (wire.WAKE, 0, number)).start()
         elif kind == wire.WAKE and number:
@@ -337,15 +341,12 @@ class Dispatcher:
         for reference in task.foreign:
             self.crew.arena.note(reference)
         task.parent = parent or -slot
-        with self._balancing:
-            self._parents[task.parent] = self._parents.get(task.parent, 0) + 1
-        self._balance()
+        self.balance.add_child(task.parent)
         if self.broken is not None:
             self._settle(task)
             self._fail(task, self.broken)
             return
-        self._numbers += 1
-        task.number = self._numbers
+        task.number = next(self._numbers)
         self.pending.append(task)
 
     def _note(self, kind: int, content: Any) -> None:
@@ -369,8 +370,7 @@ class Dispatcher:
         number, _ = self.crew.arena.row(slot)
         self.crew.arena.write_row(slot, 0, 0)
         self.crew.bury(slot)
-        with self._balancing:
-            self._processes -= 1
+        self.balance.is_gone()
         if not member.ready:
             self._false_starts += 1
             hopeless = not any(other.ready for other in list(self.crew.members.values()))
@@ -388,7 +388,7 @@ class Dispatcher:
                 # A queue that is full moves on without this question.
                 threading.Timer(WHEREABOUTS_SECONDS, self.crew.tell_receiver, (wire.WAKE, 0, self._fences)).start()
         if self.broken is None and (not self.closed or self._busy()):
-            self._balance()
+            self.balance.balance()
 
     def _lose(self, task: Task, member: Member | None) -> None:
         self._in_flight.pop(task.number, None)
@@ -421,8 +421,7 @@ class Dispatcher:
             self._in_flight.pop(task.number, None)
             self._settle(task)
             self._fail(task, error)
-        while self.pending:
-            task = self.pending.popleft()
+        for task in self._take_pending():
             if task.begun or task.sink is not None or task.future.set_running_or_notify_cancel():
                 self._settle(task)
                 self._fail(task, error)
@@ -430,7 +429,7 @@ class Dispatcher:
     # --- timeouts, cancellation, the end ------------------------------------------------------------------------------
 
     def _watch(self, task: Task) -> None:
-        with self._balancing:
+        with self._alarming:
             if self._alarm is None:
                 self._alarm = Alarm(self.running, self.is_in_flight, self.crew.kill)
         self._alarm.add(task)
@@ -455,11 +454,7 @@ class Dispatcher:
 
     def cancel_pending(self) -> None:
         """Cancels all tasks that no worker was given."""
-        while self.pending:
-            try:
-                task = self.pending.popleft()
-            except IndexError:
-                break
+        for task in self._take_pending():
             if not task.begun and task.sink is None:
                 task.future.cancel()
                 task.future.set_running_or_notify_cancel()
@@ -469,6 +464,16 @@ class Dispatcher:
             else:
                 self._settle(task)
                 self._fail(task, CancelledError())
+
+    def _take_pending(self) -> list[Task]:
+        """All tasks that no worker was given, which are pending no more."""
+        taken = self._waiting.take_all()
+        while self.pending:
+            try:
+                taken.append(self.pending.popleft())
+            except IndexError:
+                break
+        return taken
 
     def _cancelled(self, task: Task) -> None:
         """For those who want to know of a task that was cancelled before it began."""

@@ -10,17 +10,21 @@ import functools
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import CancelledError, Executor, Future
 from types import TracebackType
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from girih.futures import wire
+from girih.futures.arguments import is_array, replace, special
 from girih.futures.crew import Settings
+from girih.futures.held import Handle
 from girih.futures.home import Call, Within, find_home, where
 from girih.futures.mapping import Chunk, followed
 from girih.futures.mapping import Mapping as Run
+from girih.futures.rows import Columns, RowChunk
 from girih.futures.setup import Setup
 from girih.futures.task import Options, SharedFunction, Shelf
+from girih.launched import rank_and_size
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -90,10 +94,27 @@ class RankExecutor(Executor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Schedules `fn(*args, **kwargs)`; tasks start in the order of their submission.
 
+        A future among the arguments, also within lists, tuples and dictionaries, stands for its value: the task starts
+        when it is done, and fails or is cancelled as it was. Large arrays in such a value are read-only views.
+        A girih array is what lies of it on the task's rank: all of it on one rank; on several say which by `options`.
+
         Raises `RuntimeError` after `shutdown`, `BrokenExecutor` if workers cannot be started or initialized. What
         pickling raises comes from the future.
         """
-        return self._home.submit(Call(fn, args, kwargs, self._options, label=_label(fn)))
+        return self._submit(fn, args, kwargs, self._options)
+
+    def _submit(self, fn: Callable[..., T], args: Any, kwargs: Any, options: Options) -> Future[T]:
+        found = special(args, kwargs)
+        if found:
+            args, kwargs, found = self._with_handles(args, kwargs, found)
+        return self._home.submit(Call(fn, args, kwargs, options, label=_label(fn), special=found))
+
+    def _with_handles(self, args: Any, kwargs: Any, found: list[Any]) -> tuple[Any, Any, list[Any]]:
+        """Handles in the place of girih's arrays."""
+        if any(is_array(one) for one in found):
+            args, kwargs = replace((args, kwargs), lambda one: self._home.rows(one) if is_array(one) else one)
+            found = special(args, kwargs)
+        return args, kwargs, found
 
     def map(
         self,
@@ -112,11 +133,49 @@ class RankExecutor(Executor):
         from the iterables only so many results ahead of the reader. `unordered` gives results as they are ready.
         `progress` is told of each result: a `tqdm` bar, or anything with `update(count)`.
 
+        An iterable may be a girih array: `fn` is then called for each row on the rank where the row lies, and sees it
+        in shared memory, read-only. Cost: a copy of each rank's rows into its shared memory.
+
         Raises, from the iterator, `TimeoutError` after `timeout` seconds, and what `fn` raised.
         """
+        if any(is_array(one) for one in iterables):
+            return self._map_rows(fn, iterables, timeout, chunksize, progress)
         return self.starmap(
             fn, zip(*iterables, strict=False), timeout, chunksize, buffersize, unordered, progress
         )  # fmt: skip
+
+    def _map_rows(
+        self, fn: Callable[..., T], iterables: Any, timeout: float | None, chunksize: int | str, progress: Any
+    ) -> Iterator[T]:  # fmt: skip
+        size = None if chunksize == "auto" else int(chunksize)
+        columns = Columns(self._home.rows, iterables)
+        shared = SharedFunction(RowChunk(fn))
+        results: list[Iterator[T]] = []
+        for run in columns.runs():
+            options = self._options._replace(rank=run.rank)
+            submit = self._chunks(shared, None, options, _label(fn), columns.chunk)
+            if self._home.follows and size is None:
+                results.append(followed(submit, len(run.rows), timeout))
+            else:
+                results.append(Run(submit, list[Any](run.rows), self._max_workers, size, None, False).results(timeout))
+        chained = itertools.chain.from_iterable(results)
+        return chained if progress is None else _told(chained, progress)
+
+    def _chunks(
+        self, shared: SharedFunction, shelf: Shelf | None, options: Options, label: str, given: Callable[[Any], Any]
+    ) -> Callable[[list[Any]], Future[Any]]:  # fmt: skip
+        """What submits the chunks of one `map`, as the arguments that are given for each."""
+        self._maps += 1
+        places = zip(itertools.repeat(self._maps), itertools.count())
+
+        def submit(chunk: list[Any]) -> Future[Any]:
+            args = given(chunk)
+            found = special(args, {})
+            if found:
+                args, _, found = self._with_handles(args, {}, found)
+            return self._home.submit(Call(shared.value, args, {}, options, shared, shelf, next(places), label, found))
+
+        return submit
 
     def starmap(
         self,
@@ -145,15 +204,7 @@ class RankExecutor(Executor):
         size = None if chunksize == "auto" else chunksize
         shared = SharedFunction(Chunk(fn))
         shelf = None if isinstance(self._home, Within) else _shelf(items)
-        options, label = self._options, _label(fn)
-        self._maps += 1
-        places = zip(itertools.repeat(self._maps), itertools.count())
-
-        def submit(chunk: list[tuple[Any, ...]]) -> Future[Any]:
-            return self._home.submit(
-                Call(shared.function, (chunk,), {}, options, shared, shelf, next(places), label)
-            )  # fmt: skip
-
+        submit = self._chunks(shared, shelf, self._options, _label(fn), lambda chunk: (chunk,))
         if self._home.follows and size is None and isinstance(items, list):
             # Rank 0 chooses the chunks as it goes; here only the number of values is known.
             results = followed(submit, len(items), timeout)
@@ -177,13 +228,20 @@ class RankExecutor(Executor):
     # --- beyond concurrent.futures ------------------------------------------------------------------------------------
 
     def options(
-        self, *, timeout: float | None = None, retries: int | None = None, threads: int | None = None
+        self,
+        *,
+        timeout: float | None = None,
+        retries: int | None = None,
+        threads: int | None = None,
+        rank: int | None = None,
     ) -> Executor:
         """This executor with other options for tasks that are submitted through the result.
 
         `timeout`: seconds from a task's start, after which its worker is ended and its future raises `TimeoutError`;
         `retries`: how often a task is started again when its worker is lost, instead of raising `WorkerLostError`;
-        `threads`: cores that a task reserves; its BLAS and OpenMP may use as many threads.
+        `threads`: cores of one rank that a task reserves; its BLAS and OpenMP may use as many threads;
+        `rank`: whose workers run it; a girih array among its arguments is then the rows that lie there, in shared
+        memory.
 
         >>> import time
         >>> from girih.futures import RankExecutor
@@ -197,10 +255,61 @@ class RankExecutor(Executor):
             old.timeout if timeout is None else timeout,
             old.retries if retries is None else retries,
             old.threads if threads is None else threads,
+            old.rank if rank is None else rank,
         )
+        ranks = rank_and_size()[1]
+        if new.rank is not None and not 0 <= new.rank < ranks:
+            raise ValueError(f"rank must be at least 0 and below {ranks}, not {new.rank}")
         if new.threads < 1:
             raise ValueError(f"threads must be at least 1, not {new.threads}")
         return Configured(self, new)
+
+    def broadcast(self, value: Any) -> Handle:
+        """A handle of a value that lies in the shared memory of each rank once, for all its workers; see `Handle`.
+
+        Under a launcher the value is rank 0's, and is sent to each other rank once. In tasks its arrays are read-only.
+
+        >>> import numpy as np
+        >>> from girih.futures import RankExecutor
+        >>> with RankExecutor(max_workers=2) as executor:
+        ...     table = executor.broadcast(np.arange(100_000))
+        ...     print([executor.submit(lambda t, n: int(t[n]), table, n).result() for n in (5, 99_999)])
+        [5, 99999]
+        """
+        return self._home.broadcast(value)
+
+    def scatter(self, values: Any) -> Any:
+        """Handles of values that lie on one rank each, which tasks that name them prefer: a list for a list, a
+        dictionary for a dictionary. Of a girih array one handle: in a task, of the rows that lie on its rank.
+
+        >>> from girih.futures import RankExecutor
+        >>> with RankExecutor(max_workers=2) as executor:
+        ...     parts = executor.scatter([[1, 2], [3]])
+        ...     print(executor.gather([executor.submit(sum, part) for part in parts]))
+        [3, 3]
+        """
+        if is_array(values):
+            return self._home.rows(values)
+        if isinstance(values, Mapping):
+            return dict(zip(values, self._home.scatter(list(values.values())), strict=True))
+        return self._home.scatter(list(values))
+
+    def gather(self, futures: Any, errors: Literal["raise", "skip"] = "raise") -> Any:
+        """The values of futures and handles, waited for, in the same lists, tuples and dictionaries.
+
+        With `errors="skip"` futures that failed are left out of lists, tuples and dictionaries.
+        """
+        if errors not in ("raise", "skip"):
+            raise ValueError(f"errors must be 'raise' or 'skip', not {errors!r}")
+        if isinstance(futures, Future):
+            return futures.result()
+        skip = errors == "skip"
+        if isinstance(futures, dict):
+            kept = {key: one for key, one in futures.items() if not (skip and _failed(one))}
+            return {key: self.gather(one, errors) for key, one in kept.items()}
+        if isinstance(futures, (list, tuple)):
+            return type(futures)([self.gather(one, errors) for one in futures if not (skip and _failed(one))])
+        return futures
 
     def cancel(self, future: Future[Any]) -> bool:
         """Cancels a task even if it runs: its worker is ended and replaced. False if it is done already.
@@ -224,8 +333,9 @@ class RankExecutor(Executor):
     kill_workers = terminate_workers
 
     def report(self) -> dict[str, Any]:
-        """What has been done so far: tasks, failures, lost workers, retries, busy seconds; and, once workers exist, who
-        they are, on which cores, with how many threads each, and the bytes that went through shared memory.
+        """What has been done so far: tasks, failures, lost workers, retries, busy seconds; tasks by rank, and on rank 0
+        how many of them were taken from others, and bytes sent to and received from each; once workers exist, who they
+        are, on which cores, with how many threads each, and the bytes that went through shared memory.
 
         >>> from girih.futures import RankExecutor
         >>> with RankExecutor(max_workers=2) as executor:
@@ -240,6 +350,7 @@ class RankExecutor(Executor):
             report[name] = sum(getattr(one, name) for one in counts)
         report["busy_seconds"] = sum(one.busy_ns for one in counts) / 1e9
         report["tasks_by_rank"] = [one.tasks for one in counts]
+        report.update(self._home.traffic())
         dispatcher = self._home.dispatcher
         if dispatcher is not None:
             crew = dispatcher.crew
@@ -265,7 +376,7 @@ class Configured(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """As `RankExecutor.submit`, with these options."""
-        return self._executor._home.submit(Call(fn, args, kwargs, self._options, label=_label(fn)))
+        return self._executor._submit(fn, args, kwargs, self._options)
 
     def map(  # type: ignore[override]
         self, fn: Callable[..., T], /, *iterables: Iterable[Any], **keywords: Any
@@ -290,6 +401,13 @@ def _told(results: Iterator[T], progress: Any) -> Iterator[T]:
     for value in results:
         progress.update(1)
         yield value
+
+
+def _failed(one: Any) -> bool:
+    try:
+        return isinstance(one, Future) and one.exception() is not None
+    except CancelledError:
+        return True
 
 
 def _label(function: Callable[..., Any]) -> str:

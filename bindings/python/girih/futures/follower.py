@@ -8,17 +8,18 @@ Never here: decisions.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from concurrent.futures import CancelledError, Future
 from dataclasses import astuple
 from typing import Any
 
 from girih.errors import DivergenceError
-from girih.futures import leader, wire
+from girih.futures import leader, outcome, wire
 from girih.futures.crew import Settings
 from girih.futures.dispatch import Dispatcher
-from girih.futures.errors import RemoteTraceback
-from girih.futures.loose import Loose, open_loose, put_in, take_out
+from girih.futures.held import HeldRows
+from girih.futures.loose import Loose, put_in, take_out
 from girih.futures.post import LEADER, Post
 from girih.futures.recall import FIRST
 from girih.futures.task import Options, Task
@@ -27,29 +28,35 @@ from girih.futures.wire import Parcel
 Key = tuple[int, int]
 
 
-class RemoteFunction:
-    """A function of many tasks that rank 0 has sent."""
+class Kept:
+    """A function or a value that rank 0 has sent for many tasks; in the arena of this rank once."""
 
     def __init__(self, number: int, parcel: Parcel) -> None:
         self.number = number
+        self.named: list[Any] = []
         self._parcel = parcel
 
     def parcel(self, _: Any) -> Parcel:
-        """The function, in this rank's arena."""
+        """It, in this rank's arena."""
         return self._parcel
 
 
 class Follower:
     """An executor's part on a rank other than 0."""
 
-    def __init__(self, settings: Settings | None, post: Post) -> None:
+    def __init__(self, settings: Settings, post: Post) -> None:
         self._post = post
-        self.dispatcher = None if settings is None else Dispatcher(settings)
-        self._functions: dict[int, RemoteFunction] = {}
-        self._tasks: dict[int, Task] = {}
+        self.dispatcher = FollowingDispatcher(settings, post, self._tell_backlog)
+        self._functions: dict[int, Kept] = {}
+        self._values: dict[int, Any] = {}  # that tasks name
+        self._too_early: list[Any] = []  # tasks that name what this rank's script has still to bring
+        self._tasks: dict[int, Task] = {}  # from rank 0
+        self._offered: dict[int, Task] = {}  # tasks of tasks that others run
+        self._offers = itertools.count(1)
         self._futures: dict[Key, tuple[Future[Any], str]] = {}
         self._outcomes: dict[Key, tuple[str, int, Any]] = {}
         self._lock = threading.Lock()
+        self._running = threading.RLock()  # the script's thread runs what came too early, in order with what comes now
         self._all_told = threading.Condition(self._lock)
         self.ended = threading.Event()
         self.executor = post.join(self._hear)
@@ -61,11 +68,11 @@ class Follower:
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
         with self._lock:
-            outcome = self._outcomes.pop(key, None)
-            if outcome is None:
+            told = self._outcomes.pop(key, None)
+            if told is None:
                 self._futures[key] = future, label
                 return future
-        _fill(future, label, *outcome)
+        _fill(future, label, *told)
         return future
 
     def wait(self) -> None:
@@ -73,81 +80,146 @@ class Follower:
         with self._all_told:
             self._all_told.wait_for(lambda: not self._futures or self.ended.is_set())
 
+    def bring(self, held: HeldRows) -> None:
+        """Gives tasks this rank's rows of an array."""
+        held.parcel(self.dispatcher.crew.arena)
+        with self._running:
+            self._values[held.number] = held
+            early, self._too_early = self._too_early, []
+            for content in early:
+                self._run(*content)
+
     # --- what rank 0 says ---------------------------------------------------------------------------------------------
 
     def _hear(self, _: int, kind: int, content: Any) -> None:
         if kind == leader.RUN:
-            self._run(*content)
+            with self._running:
+                self._run(*content)
         elif kind == leader.OUTCOME:
-            key, label, outcome, loose = content
+            key, label, told, loose = content
             with self._all_told:
                 known = self._futures.pop(key, None)
                 if known is None:
-                    self._outcomes[key] = label, outcome, loose
+                    self._outcomes[key] = label, told, loose
                 if not self._futures:
                     self._all_told.notify_all()
             if known is not None:
-                _fill(*known, label, outcome, loose)
-        elif kind == leader.STOP:
-            number, words, late = content
-            task = self._tasks.get(number)
-            if task is not None and self.dispatcher is not None:
-                self.dispatcher.stop_running(task.future, TimeoutError(words) if late else CancelledError(words))
+                _fill(*known, label, told, loose)
         elif kind == leader.END:
             self._post.leave(self.executor)
-            if self.dispatcher is not None:
-                self.dispatcher.close()
+            self.dispatcher.close()
             with self._all_told:
                 self.ended.set()
                 self._all_told.notify_all()
+        else:
+            self._hear_of_tasks(self.dispatcher, kind, content)
 
-    def _run(self, number: int, label: str, options: Any, function: int, body: Any, given: Any, mark: int) -> None:
-        dispatcher = self.dispatcher
-        assert dispatcher is not None, "a task for a rank without workers"
-        arena = dispatcher.crew.arena
+    def _hear_of_tasks(self, dispatcher: Dispatcher, kind: int, content: Any) -> None:
+        if kind == leader.STOP:
+            number, words, late = content
+            task = self._tasks.get(number)
+            if task is not None:
+                dispatcher.stop_running(task.future, TimeoutError(words) if late else CancelledError(words))
+        elif kind == leader.KEEP:
+            number, loose, named = content
+            kept = self._values[number] = Kept(number, put_in(dispatcher.crew.arena, loose, shared=True))
+            kept.named = [self._values[inner] for inner in named]
+        elif kind == leader.FORGET:
+            self._let_go(self._values.pop(content, None))
+        elif kind == leader.GIVE_BACK:
+            self._give_back(dispatcher, content)
+        else:
+            assert kind == leader.ANSWER, f"a message of kind {kind} from rank 0"
+            number, told, loose = content
+            dispatcher.answer(self._offered.pop(number), told, loose)
+
+    def _run(
+        self, number: int, label: str, options: Any, function: int, body: Any, given: Any, mark: int, names: Any
+    ) -> None:  # fmt: skip
+        if not all(name in self._values for name in names):
+            self._too_early.append((number, label, options, function, body, given, mark, names))
+            return
+        arena = self.dispatcher.crew.arena
         for old in [known for known in self._functions if known < mark]:
-            for reference in self._functions.pop(old).parcel(None).references():
-                arena.unpin(reference)
+            self._let_go(self._functions.pop(old))
         remote = self._functions.get(function)
         if body is not None:
-            remote = RemoteFunction(function, put_in(arena, body, shared=True))
+            remote = Kept(function, put_in(arena, body, shared=True))
             # Those that outlive a `map` come with each task.
             if function < FIRST:
                 self._functions[function] = remote
         task = Task(None, (), {}, Options(*options))
-        task.label = label
-        task.given = put_in(arena, given, shared=False)
-        task.pinned = task.given.references()
-        task.remote = remote
-        task.sink = lambda kind, content: self._done(number, kind, content)
+        task.label, task.loose, task.remote = label, given, remote
+        task.named = [self._values[name] for name in names]
+        task.key = (0, number)
+        task.relay = lambda kind, loose: self._done(number, kind, loose)
         self._tasks[number] = task
-        dispatcher.accept(task)
+        self.dispatcher.accept(task)
+        self.dispatcher.feed()
+
+    def _let_go(self, kept: Any) -> None:
+        if isinstance(kept, Kept):
+            for reference in kept.parcel(None).references():
+                self.dispatcher.crew.arena.unpin(reference)
+
+    def _done(self, number: int, kind: int, loose: Loose) -> None:
+        dispatcher = self.dispatcher
+        if self._tasks.pop(number, None) is not None:
+            content = (number, kind, loose, astuple(dispatcher.counts), len(dispatcher.pending))
+            self._post.send(LEADER, self.executor, leader.DONE, content)
+
+    # --- tasks that other ranks may run -------------------------------------------------------------------------------
+
+    def _tell_backlog(self, count: int) -> None:
+        self._post.send(LEADER, self.executor, leader.BACKLOG, count)
+
+    def _give_back(self, dispatcher: Dispatcher, count: int) -> None:
+        """Gives rank 0 tasks that no worker has begun: its own, and those of tasks that run here."""
+        numbers = []
+        for task in dispatcher.take_back(count):
+            if task.options.rank is not None or task.options.threads > 1:
+                dispatcher.pending.append(task)
+            elif task.key is not None:
+                number = task.key[1]
+                del self._tasks[number]
+                task.drop_blocks(dispatcher.crew.arena)
+                numbers.append(number)
+            elif task.given is not None:
+                offer = next(self._offers)
+                self._offered[offer] = task
+                loose = take_out(dispatcher.crew.arena, wire.flat(task.given))
+                self._post.send(LEADER, self.executor, leader.OFFER, (offer, task.label, tuple(task.options), loose))
+        self._post.send(LEADER, self.executor, leader.RETURNED, (numbers, len(dispatcher.pending)))
         dispatcher.feed()
 
-    def _done(self, number: int, kind: int, content: Any) -> None:
-        assert self.dispatcher is not None, "an outcome without workers"
-        self._tasks.pop(number, None)
-        loose: Loose = (content, [])
-        if kind == wire.RESULT_PARTS:
-            kind, loose = wire.RESULT, take_out(self.dispatcher.crew.arena, content)
-        counts = self.dispatcher.counts
-        self._post.send(LEADER, self.executor, leader.COUNTS, astuple(counts))
-        self._post.send(LEADER, self.executor, leader.DONE, (number, kind, loose))
+
+class FollowingDispatcher(Dispatcher):
+    """The queue of one rank of several, which says when tasks of its tasks wait."""
+
+    def __init__(self, settings: Settings, post: Post, tell_backlog: Any) -> None:
+        self._tell_backlog = tell_backlog
+        self._told = 0
+        super().__init__(settings, post)
+
+    def _adopt(self, slot: int, number: int, parent: int, plain: Any, options: Any) -> None:
+        super()._adopt(slot, number, parent, plain, options)
+        waiting = len(self.pending)
+        # Told when it has doubled: often enough for whoever is idle, and seldom.
+        if waiting == 0:
+            self._told = 0
+        elif waiting >= 2 * self._told:
+            self._told = waiting
+            self._tell_backlog(waiting)
 
 
-def _fill(future: Future[Any], label: str, told: str, outcome: int, loose: Any) -> None:
+def _fill(future: Future[Any], label: str, told: str, kind: int, loose: Any) -> None:
     """Gives a future what rank 0 knows of the same submission."""
-    try:
+
+    def value() -> Any:
         if told != label:
             raise DivergenceError(f"this rank submitted {label} where rank 0 submitted {told}")
-        if outcome == leader.CANCELLED:
+        if kind == leader.CANCELLED:
             raise CancelledError
-        if outcome == wire.FAILURE:
-            error, text = open_loose(loose)
-            error.__cause__ = RemoteTraceback(text)
-            raise error
-        value = open_loose(loose)
-    except BaseException as error:  # noqa: BLE001 - it belongs to the future
-        future.set_exception(error)
-    else:
-        future.set_result(value)
+        return outcome.open_any(kind, loose)
+
+    outcome.fill(future, value)

@@ -19,14 +19,20 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from girih.futures import cores, nested
+from girih.futures.balance import Counts
 from girih.futures.crew import Settings
-from girih.futures.dispatch import Counts, Dispatcher
+from girih.futures.dispatch import Dispatcher
 from girih.futures.follower import Follower
+from girih.futures.held import Handle, Held
 from girih.futures.leader import LeadingDispatcher
 from girih.futures.post import LEADER, Post, post
 from girih.futures.post import close as close_post
+from girih.futures.rows import own_rows
 from girih.futures.task import Options, SharedFunction, Shelf, Task
 from girih.launched import rank_and_size
+
+
+NO_TRAFFIC = {"stolen_by_rank": [0], "bytes_sent_by_rank": [0], "bytes_received_by_rank": [0]}
 
 
 class Call(NamedTuple):
@@ -40,6 +46,7 @@ class Call(NamedTuple):
     shelf: Shelf | None = None
     key: tuple[int, int] = (0, 0)  # which `map` of this executor, 0 for none, and which of its chunks
     label: str = ""
+    special: tuple[Any, ...] | list[Any] = ()  # futures, handles and rows among the arguments
 
 
 class OneRank:
@@ -53,6 +60,7 @@ class OneRank:
         self._settings = settings
         self._lock = threading.Lock()
         self._shut = False
+        self._arrays = 0
         _end_with_interpreter()
 
     def submit(self, call: Call) -> Future[Any]:
@@ -68,6 +76,8 @@ class OneRank:
             if dispatcher.broken is not None:
                 raise type(dispatcher.broken)(*dispatcher.broken.args) from dispatcher.broken.__cause__
             task = Task(call.function, call.arguments, call.keywords, call.options, call.shared, call.shelf)
+            if call.special:
+                task.special = list(call.special)
             self._label(task, call)
             dispatcher.accept(task)
         dispatcher.feed()
@@ -80,6 +90,32 @@ class OneRank:
 
     def _label(self, task: Task, call: Call) -> None:
         task.label = call.label
+
+    def broadcast(self, value: Any) -> Handle:
+        """Puts a value into the shared memory of every rank."""
+        return self._hold(value, None)
+
+    def scatter(self, values: list[Any]) -> list[Handle]:
+        """Puts each value into the shared memory of one rank."""
+        return [self._hold(value, place) for place, value in enumerate(values)]
+
+    def rows(self, array: Any) -> Handle:
+        """Puts the rows of an array that lie on this rank into its shared memory; collective."""
+        self._arrays += 1
+        held = own_rows(array, -self._arrays)
+        self._started().keep_here(held)
+        return Handle(array, held)
+
+    def _hold(self, value: Any, place: int | None) -> Handle:
+        held = Held(value)
+        self._started().keep_here(held)
+        return Handle(value, held)
+
+    def _started(self) -> Dispatcher:
+        with self._lock:
+            if self._shut:
+                raise RuntimeError("cannot hold values after shutdown")
+            return self.dispatcher or self._start()
 
     def close(self, *, wait: bool, cancel: bool = False, kill: bool = False) -> None:
         """Accepts nothing more."""
@@ -103,6 +139,10 @@ class OneRank:
         """What each rank has done, as far as this one knows."""
         return [Counts() if self.dispatcher is None else self.dispatcher.counts]
 
+    def traffic(self) -> dict[str, list[int]]:
+        """What went between ranks, by rank."""
+        return dict(NO_TRAFFIC)
+
 
 class Leading(OneRank):
     """Rank 0 among several."""
@@ -111,15 +151,12 @@ class Leading(OneRank):
         super().__init__(settings)
         self.workers = sum(workers)
         self._submissions = 0
-        self._tell = tell  # whether the other ranks run the script too
-        self.leading = LeadingDispatcher(settings, office, workers)
+        self.leading = LeadingDispatcher(settings, office, workers, tell=tell)
         self.dispatcher = self.leading
         weakref.finalize(self, Dispatcher.close, self.leading).atexit = False
 
     def _label(self, task: Task, call: Call) -> None:
         task.label = call.label
-        if not self._tell:
-            return
         if call.key == (0, 0):
             self._submissions += 1
             task.key = (0, self._submissions)
@@ -128,7 +165,23 @@ class Leading(OneRank):
 
     def counts(self) -> list[Counts]:
         """What each rank has done, as far as this one knows."""
-        return [self.leading.counts, *(one.counts for one in self.leading.away)]
+        return [site.counts for site in self.leading.sites]
+
+    def traffic(self) -> dict[str, list[int]]:
+        """What went between this rank and the others, by rank."""
+        sites = self.leading.sites
+        return {
+            "stolen_by_rank": [site.stolen for site in sites],
+            "bytes_sent_by_rank": [site.bytes_sent for site in sites],
+            "bytes_received_by_rank": [site.bytes_received for site in sites],
+        }
+
+    def _hold(self, value: Any, place: int | None) -> Handle:
+        leading, held = self.leading, Held(value)
+        working = [site for site in leading.sites for _ in range(site.workers)]
+        # The pickle is made now, so the value may be changed afterwards.
+        leading.hold(held, leading.sites if place is None else [working[place % len(working)]])
+        return Handle(value, held)
 
 
 class Following:
@@ -136,11 +189,12 @@ class Following:
 
     follows = True
 
-    def __init__(self, settings: Settings | None, office: Post, workers: list[int]) -> None:
+    def __init__(self, settings: Settings, office: Post, workers: list[int]) -> None:
         self.workers = sum(workers)
         self._follower = Follower(settings, office)
         self.dispatcher = self._follower.dispatcher
         self._submissions = 0
+        self._arrays = 0
         self._shut = False
         _followers.append(self._follower)
         _end_with_interpreter()
@@ -154,6 +208,21 @@ class Following:
             self._submissions += 1
             key = (0, self._submissions)
         return self._follower.expect(key, call.label)
+
+    def broadcast(self, value: Any) -> Handle:
+        """A handle of what rank 0 puts into every rank's memory."""
+        return Handle(value, None)
+
+    def scatter(self, values: list[Any]) -> list[Handle]:
+        """Handles of what rank 0 puts into the ranks' memory."""
+        return [Handle(value, None) for value in values]
+
+    def rows(self, array: Any) -> Handle:
+        """Puts the rows of an array that lie on this rank into its shared memory; collective."""
+        self._arrays += 1
+        held = own_rows(array, -self._arrays)
+        self._follower.bring(held)
+        return Handle(array, held)
 
     def close(self, *, wait: bool, cancel: bool = False, kill: bool = False) -> None:
         """Accepts nothing more; rank 0 decides about the rest."""
@@ -171,7 +240,11 @@ class Following:
 
     def counts(self) -> list[Counts]:
         """What this rank's workers have done."""
-        return [Counts() if self.dispatcher is None else self.dispatcher.counts]
+        return [self.dispatcher.counts]
+
+    def traffic(self) -> dict[str, list[int]]:
+        """Rank 0 alone counts this."""
+        return dict(NO_TRAFFIC)
 
 
 class Within:
@@ -190,9 +263,21 @@ class Within:
         """Hands a task to the rank."""
         if self._shut:
             raise RuntimeError("cannot schedule new futures after shutdown")
-        future = self._line.submit(call.function, call.arguments, call.keywords, tuple(call.options))
+        future = self._line.submit(call.function, call.arguments, call.keywords, tuple(call.options), call.special)
         self._futures.add(future)
         return future
+
+    def broadcast(self, value: Any) -> Handle:
+        """A handle that is the value; it is sent with each task that names it."""
+        return Handle(value, None)
+
+    def scatter(self, values: list[Any]) -> list[Handle]:
+        """Handles that are the values; each is sent with each task that names it."""
+        return [Handle(value, None) for value in values]
+
+    def rows(self, array: Any) -> Handle:
+        """In a task girih's arrays are those of one rank."""
+        return Handle(array.local, None)
 
     def close(self, *, wait: bool, cancel: bool = False, kill: bool = False) -> None:
         """Accepts nothing more."""
@@ -211,6 +296,10 @@ class Within:
     def counts(self) -> list[Counts]:
         """Nothing is counted here."""
         return [Counts()]
+
+    def traffic(self) -> dict[str, list[int]]:
+        """Nothing is counted here."""
+        return dict(NO_TRAFFIC)
 
 
 Home = OneRank | Following | Within
@@ -235,11 +324,11 @@ def find_home(max_workers: int | None, make: Callable[[int], Settings]) -> Home:
     office = post()
     if _counts is not None:
         for other in range(1, size):
-            settings = pickle.dumps(make(shares[other]).portable()) if shares[other] else b""
-            office.send(other, CONTROL, shares[other], settings)
+            office.send(other, CONTROL, shares[other], pickle.dumps(make(max(shares[other], 1)).portable()))
     if rank == LEADER:
         return Leading(make(shares[rank]), office, shares, tell=_counts is None)
-    return Following(make(shares[rank]) if shares[rank] else None, office, shares)
+    # A rank that gets none starts a worker when a task is for this rank alone.
+    return Following(make(max(shares[rank], 1)), office, shares)
 
 
 def where() -> str:
@@ -291,8 +380,7 @@ def _serve(_: int, workers: int, settings: bytes) -> None:
     if workers == _RELEASED:
         _released.set()
         return
-    made = Settings.opened(pickle.loads(settings), where()) if workers else None
-    _followers.append(Follower(made, post()))
+    _followers.append(Follower(Settings.opened(pickle.loads(settings), where()), post()))
 
 
 # --- the end of the program -------------------------------------------------------------------------------------------

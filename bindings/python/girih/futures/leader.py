@@ -1,80 +1,136 @@
 """Rank 0's side of an executor of several ranks: hands tasks to all of them, tells all of them every outcome.
 
-A task goes to the rank with the most room for its number of workers; a rank asks for nothing, each outcome that it
-sends makes room for the next task. What follows from the submission order stays: tasks are handed out first in, first
-out. Every outcome of a task that the script submitted is told to all ranks, for they run the same script.
-Invariant: a task is with this rank's workers, or away with one other rank, or pending; its future hears one outcome.
+Tasks wait in one queue, first in first out, until some rank has room; `placement` says which. A rank whose workers run
+out of tasks while another has some that nobody has begun is given of those: they are asked back.
+Every outcome of a task that the script submitted is told to all ranks, for they run the same script.
+Invariant: a task is with this rank's workers, or away with one other rank, or queued; its future hears one outcome.
 Never here: how another rank runs a task (`follower`).
 """
 
 from __future__ import annotations
 
+import marshal
 import threading
+from collections import deque
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
-from girih.futures import wire
+from girih.futures import outcome, wire
+from girih.futures.balance import Counts
 from girih.futures.crew import Settings
-from girih.futures.dispatch import Counts, Dispatcher
-from girih.futures.errors import RemoteTraceback
-from girih.futures.loose import loosen, open_loose, take_out, wire_failure
+from girih.futures.dispatch import Dispatcher
+from girih.futures.held import Held, all_named, naming
+from girih.futures.loose import Loose, count_bytes, loosen, take_out
+from girih.futures.placement import OwnSite, Site, choose, stealable
 from girih.futures.post import Post
 from girih.futures.recall import FIRST, recall
-from girih.futures.task import SharedFunction, Task
+from girih.futures.task import Options, SharedFunction, Task
 
 # To other ranks.
 RUN = 1
 OUTCOME = 2
 STOP = 3
 END = 4
+KEEP = 5  # a value that tasks will name
+FORGET = 6
+GIVE_BACK = 7
+ANSWER = 8  # what came of a task that was offered
 # From them.
 DONE = 17
-COUNTS = 18
+RETURNED = 18  # tasks that were asked back
+OFFER = 19  # a task of a task, for whoever has room
+BACKLOG = 20  # tasks of tasks wait there
 
-# Tasks with another rank beyond one for each of its workers: a message there and back takes longer than within a rank.
-AHEAD = 4
 CANCELLED = 99
-
-
-class Away:
-    """Another rank, and the tasks that it has."""
-
-    def __init__(self, rank: int, workers: int) -> None:
-        self.rank = rank
-        self.workers = workers
-        self.tasks: dict[int, Task] = {}
-        self.counts = Counts()
-        self.functions: set[int] = set()  # those it has been sent
-
-    def room(self, window: int) -> float:
-        """How many tasks it could be given for each of its workers."""
-        return (self.workers + window - len(self.tasks)) / self.workers if self.workers else 0.0
+# An outcome of so many bytes is a message of its own.
+LARGE_BYTES = 32 << 10
+# Tasks are not moved for less.
+STEAL_SECONDS = 1e-3
 
 
 class LeadingDispatcher(Dispatcher):
     """The queue of an executor of all ranks."""
 
-    def __init__(self, settings: Settings, post: Post, workers: list[int]) -> None:
+    def __init__(self, settings: Settings, post: Post, workers: list[int], *, tell: bool) -> None:
         self._post = post
-        self.away = [Away(rank, count) for rank, count in enumerate(workers) if rank != post.rank]
-        self._lock = threading.Lock()
-        super().__init__(settings)
+        self._tell_all = tell
+        self._upstream: deque[Task] = deque()
+        self._placing = threading.Lock()
+        self._forgotten: deque[int] = deque()
+        super().__init__(settings, post)
+        self.own = OwnSite(post.rank, workers[post.rank], self)
+        self.sites = [
+            self.own if rank == post.rank else Site(rank, count) for rank, count in enumerate(workers)
+        ]  # fmt: skip
+        self._working = [site for site in self.sites if site.workers]
+        self.away = [site for site in self.sites if site is not self.own]
         self.executor = post.join(self._hear_rank)
 
     # --- where tasks go -----------------------------------------------------------------------------------------------
 
-    def _has_room(self) -> bool:
-        return super()._has_room() or any(len(one.tasks) < one.workers + AHEAD for one in self.away if one.workers)
+    def _enqueue(self, task: Task) -> None:
+        self._upstream.append(task)
+
+    def feed(self) -> None:
+        """Hands queued tasks to ranks as long as one has room."""
+        while self._can_place() or self._is_uneven():
+            if not self._placing.acquire(blocking=False):
+                break
+            try:
+                with self._post.gathering():
+                    self._place_all()
+                    if not self._upstream:
+                        self._even_out()
+                    left = bool(self._upstream)
+            finally:
+                self._placing.release()
+            # Somebody may have queued a task meanwhile and left, because this thread was at it.
+            if not left and not self._can_place():
+                break
+        super().feed()
+
+    def _can_place(self) -> bool:
+        if self._forgotten:
+            return True
+        if self._upstream:
+            return any(site.has_room() for site in self._working)
+        return any(site.queue and site.has_room() for site in self.sites)
+
+    def _is_uneven(self) -> bool:
+        return any(site.load() < site.workers for site in self._working) and any(
+            site.queue or site.spare() > 0 for site in self._working
+        )
 
     def _busy(self) -> bool:
-        return super()._busy() or any(one.tasks for one in self.away)
+        if super()._busy() or self._upstream:
+            return True
+        return any(site.queue for site in self.sites) or any(site.tasks for site in self.away)
 
-    def _send(self, task: Task) -> None:
-        bound = task.message is not None or task.given is not None or task.options.threads > 1
-        best = max(self.away, key=lambda one: one.room(AHEAD))
-        here = (self._window - len(self._in_flight)) / self.workers if super()._has_room() else 0.0
-        if bound or best.room(AHEAD) <= here or best.room(AHEAD) <= 0:
-            super()._send(task)
+    def _place_all(self) -> None:
+        while self._forgotten:
+            number = self._forgotten.popleft()
+            for site in self.sites:
+                site.held.discard(number)
+            self._post.send_to_all(self.executor, FORGET, number)
+        for site in self.sites:
+            while site.queue and site.has_room():
+                self._give(site.queue.popleft(), site)
+        while self._upstream and any(site.has_room() for site in self._working):
+            task = self._upstream.popleft()
+            site = choose(task, self.sites)
+            if site.has_room():
+                self._give(task, site)
+            else:
+                site.queue.append(task)
+
+    def _give(self, task: Task, site: Site) -> None:
+        if task.moved:
+            task.moved = False
+            site.stolen += 1
+        if site is self.own:
+            task.keeps = True  # so that it can still be given to another rank
+            self.pending.append(task)
+            super().feed()
             return
         try:
             if not task.begun:
@@ -83,96 +139,188 @@ class LeadingDispatcher(Dispatcher):
                     self._cancelled(task)
                     return
                 task.begun = True
-            message = self._letter(task, best)
+            letter = self._letter(task, site)
         except (KeyboardInterrupt, GeneratorExit):
-            self.pending.appendleft(task)
+            self._upstream.appendleft(task)
             raise
         except BaseException as error:  # noqa: BLE001 - what cannot be pickled fails alone
             self._settle(task)
             self._fail(task, error)
             return
-        best.tasks[task.number] = task
-        self._post.send(best.rank, self.executor, RUN, message)
+        site.tasks[task.number] = task
+        site.bytes_sent += count_bytes(letter[5])
+        self._post.send(site.rank, self.executor, RUN, letter)
 
-    def _letter(self, task: Task, to: Away) -> Any:
-        shared = task.shared or recall(task.function)
-        if shared is None:
-            given = loosen((task.function, task.arguments, task.keywords))
-            return task.number, task.label, tuple(task.options), 0, None, given, 0
-        function = None if shared.number in to.functions else shared.loose()
-        if shared.number < FIRST:
-            to.functions.add(shared.number)
-        given = loosen((task.arguments, task.keywords))
-        return task.number, task.label, tuple(task.options), shared.number, function, given, SharedFunction.low_mark()
+    def _letter(self, task: Task, to: Site) -> Any:
+        if task.loose is not None or task.given is not None:
+            given = task.loose or take_out(self.crew.arena, wire.flat(task.given))
+            return task.number, task.label, tuple(task.options), 0, None, given, 0, ()
+        shared: Any = None
+        with naming() as names:
+            task.resolve()
+            shared = task.shared or recall(task.function)
+            arguments = (task.arguments, task.keywords)
+            given = loosen(arguments if shared is not None else (task.function, *arguments))
+        number, function = 0, None
+        if shared is not None:
+            number = shared.number
+            function = None if number in to.held else shared.loose()
+            if isinstance(shared, SharedFunction):
+                names = all_named(names + shared.named)
+            if number < FIRST:
+                to.held.add(number)
+        names = all_named(names)
+        task.named = names
+        task.check_names()
+        for held in names:
+            self.keep(held, to)
+        numbers = tuple(held.number for held in names)
+        return task.number, task.label, tuple(task.options), number, function, given, SharedFunction.low_mark(), numbers
+
+    def keep(self, held: Held, site: Site) -> None:
+        """Lets a rank have a value, if it has not got it."""
+        if held.number in site.held or held.number < 0:
+            return
+        held.forgotten = self._forget
+        if site is self.own:
+            held.parcel(self.crew.arena)
+        else:
+            loose = held.loose()
+            site.bytes_sent += count_bytes(loose)
+            self._post.send(site.rank, self.executor, KEEP, (held.number, loose, [one.number for one in held.named]))
+            for inner in held.named:
+                self.keep(inner, site)
+        site.held.add(held.number)
+
+    def hold(self, held: Held, sites: list[Site]) -> None:
+        """Puts a value into the memory of some ranks now."""
+        with self._placing, self._post.gathering():
+            for site in sites:
+                self.keep(held, site)
+
+    def _forget(self, number: int) -> None:
+        """Lets all ranks forget a value; called wherever its last user went, so nothing is done here."""
+        self._forgotten.append(number)
+        self.crew.tell_receiver(wire.WAKE)
+
+    def _even_out(self) -> None:
+        """Gives ranks without work of what others have not begun."""
+        for thief in self.sites:
+            wanted = thief.workers - thief.load()
+            if wanted <= 0:
+                continue
+            queues = [site for site in self.sites if site.queue and site is not thief]
+            task = next(filter(None, (stealable(thief, site) for site in queues)), None)
+            if task is not None:
+                task.moved = True
+                self._give(task, thief)
+                continue
+            victim = max(self.sites, key=Site.spare)
+            # Not for what would be done before it could have moved.
+            if victim is thief or victim.asked or victim.spare() * victim.mean_seconds() < STEAL_SECONDS:
+                continue
+            if victim is self.own:
+                for task in self.take_back(min(wanted, victim.spare())):
+                    self._take_in(task)
+            else:
+                victim.asked = True
+                self._post.send(victim.rank, self.executor, GIVE_BACK, min(wanted, victim.spare()))
+
+    def _take_in(self, task: Task) -> None:
+        """Queues a task of this rank's again, for any rank."""
+        if task.options.rank is not None or task.options.threads > 1:
+            self.pending.append(task)
+            return
+        task.unsend(self.crew.arena)
+        task.moved = True
+        self._upstream.appendleft(task)
 
     # --- what other ranks say -----------------------------------------------------------------------------------------
 
     def _hear_rank(self, rank: int, kind: int, content: Any) -> None:
-        away = next(one for one in self.away if one.rank == rank)
-        if kind == COUNTS:
-            away.counts = Counts(*content)
-            return
-        number, outcome, loose = content
-        task = away.tasks.pop(number, None)
+        site = self.sites[rank]
+        if kind == DONE:
+            self._done_away(site, *content)
+        elif kind == RETURNED:
+            numbers, site.backlog = content
+            site.asked = False
+            for number in numbers:
+                task = site.tasks.pop(number, None)
+                if task is not None:
+                    task.moved = True
+                    self._upstream.appendleft(task)
+            self.feed()
+        elif kind == BACKLOG:
+            site.backlog = content
+            self.feed()
+        else:
+            assert kind == OFFER, f"a message of kind {kind} from rank {rank}"
+            number, label, options, loose = content
+            task = Task(None, (), {}, Options(*options))
+            task.label, task.loose, task.moved = label, loose, True
+            task.relay = lambda kind, loose: self._post.send(rank, self.executor, ANSWER, (number, kind, loose))
+            task.number = next(self._numbers)
+            self._upstream.append(task)
+            self.feed()
+
+    def _done_away(self, site: Site, number: int, kind: int, loose: Loose, counts: Any, backlog: int) -> None:
+        site.counts, site.backlog = Counts(*counts), backlog
+        task = site.tasks.pop(number, None)
         if task is None:
             return
-        self._settle(task)
-        self._tell(task, outcome, loose)
-        try:
-            if outcome == wire.FAILURE:
-                error, text = open_loose(loose)
-                error.__cause__ = RemoteTraceback(text)
-                raise error
-            value = open_loose(loose)
-        except BaseException as error:  # noqa: BLE001 - it belongs to the future
-            task.future.set_exception(error)
-        else:
-            task.future.set_result(value)
+        site.bytes_received += count_bytes(loose)
+        self._tell(task, kind, loose)
+        self.answer(task, kind, loose)
         if self.closed:
             self.crew.tell_receiver(wire.WAKE)
 
     # --- outcomes for all ranks ---------------------------------------------------------------------------------------
 
-    def _tell(self, task: Task, outcome: int, loose: Any) -> None:
-        if task.key is not None:
-            self._post.send_to_all(self.executor, OUTCOME, (task.key, task.label, outcome, loose))
+    def _tell(self, task: Task, kind: int, loose: Loose) -> None:
+        if task.key is not None and self._tell_all:
+            large = count_bytes(loose) > LARGE_BYTES
+            self._post.send_to_all(self.executor, OUTCOME, (task.key, task.label, kind, loose), large=large)
 
     def _deliver(self, task: Task, kind: int, content: Any) -> None:
         if task.key is None:
             super()._deliver(task, kind, content)
         elif kind == wire.RESULT_PARTS:
-            import marshal
-
             loose = take_out(self.crew.arena, marshal.loads(content))
             self._tell(task, wire.RESULT, loose)
-            try:
-                value = open_loose(loose)
-            except BaseException as error:  # noqa: BLE001 - a result that cannot be opened fails alone
-                task.future.set_exception(error)
-            else:
-                task.future.set_result(value)
+            outcome.fill(task.future, lambda: outcome.open_any(wire.RESULT, loose))
         else:
             self._tell(task, kind, (bytes(content), []))
             super()._deliver(task, kind, content)
 
     def _fail(self, task: Task, error: BaseException) -> None:
-        self._tell(task, wire.FAILURE, (wire_failure(error), []))
+        self._tell(task, wire.FAILURE, (outcome.failure(error), []))
         super()._fail(task, error)
 
     def _cancelled(self, task: Task) -> None:
         self._tell(task, CANCELLED, (b"", []))
 
+    def _take_pending(self) -> list[Task]:
+        taken = super()._take_pending()
+        for queue in (self._upstream, *(site.queue for site in self.sites)):
+            while queue:
+                try:
+                    taken.append(queue.popleft())
+                except IndexError:
+                    break
+        return taken
+
     def stop_running(self, future: Future[Any], excuse: BaseException | None = None) -> bool:
         """As for one rank, wherever the task runs."""
-        for one in self.away:
-            for number, task in list(one.tasks.items()):
+        for site in self.away:
+            for number, task in list(site.tasks.items()):
                 if task.future is future:
                     words = str(excuse or CancelledError("the task was stopped while it ran"))
-                    self._post.send(one.rank, self.executor, STOP, (number, words, isinstance(excuse, TimeoutError)))
+                    self._post.send(site.rank, self.executor, STOP, (number, words, isinstance(excuse, TimeoutError)))
                     return True
         return super().stop_running(future, excuse)
 
     def _ended(self) -> None:
         """Lets the other ranks' workers leave."""
         self._post.send_to_all(self.executor, END, None)
+        self._post.flush()
         super()._ended()

@@ -6,9 +6,7 @@ Never here: mailboxes.
 
 from __future__ import annotations
 
-import os
 import pickle
-import socket
 from typing import Any
 
 from girih.futures import wire
@@ -48,10 +46,6 @@ def open_loose(loose: Loose) -> Any:
     return pickle.loads(data, buffers=[bytearray(one) for one in buffers])
 
 
-def wire_failure(error: BaseException) -> bytes:
-    """An error of this process as the content of a failure."""
-    text = f"{socket.gethostname()}, process {os.getpid()}"
-    try:
-        return pickle.dumps((error, text), 5)
-    except Exception:  # noqa: BLE001 - told in words then
-        return pickle.dumps((RuntimeError(str(error)), text), 5)
+def count_bytes(loose: Loose) -> int:
+    """Bytes of a loose parcel."""
+    return len(loose[0]) + sum(map(len, loose[1]))

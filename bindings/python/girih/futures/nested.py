@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from girih.futures import arguments as find
 from girih.futures import wire
 
 if TYPE_CHECKING:
@@ -34,13 +35,42 @@ class Line:
         self._lock = threading.Lock()
         self._reader: threading.Thread | None = None
 
-    def submit(self, function: Callable[..., Any], arguments: Any, keywords: Any, options: Any) -> Future[Any]:
-        """Hands a task to the rank."""
+    def submit(
+        self, function: Callable[..., Any], arguments: Any, keywords: Any, options: Any, special: Any = ()
+    ) -> Future[Any]:  # fmt: skip
+        """Hands a task to the rank, once the futures among its arguments are done."""
+        future: Future[Any] = Future()
+        waits = [one for one in special if isinstance(one, Future)]
+        if not waits:
+            future.set_running_or_notify_cancel()
+            self._hand_over(future, function, arguments, keywords, options)
+            return future
+        left = len(waits)
+        lock = threading.Lock()
+
+        def hear(one: Future[Any]) -> None:
+            nonlocal left
+            with lock:
+                left -= 1
+                if left:
+                    return
+            if any(other.cancelled() for other in waits):
+                future.cancel()
+            if future.set_running_or_notify_cancel():
+                try:
+                    values, named = find.replace((arguments, keywords), lambda one: one.result())
+                    self._hand_over(future, function, values, named, options)
+                except BaseException as error:  # noqa: BLE001 - it belongs to the future
+                    future.set_exception(error)
+
+        for one in waits:
+            one.add_done_callback(hear)
+        return future
+
+    def _hand_over(self, future: Future[Any], function: Any, arguments: Any, keywords: Any, options: Any) -> None:
         buffers: list[pickle.PickleBuffer] = []
         data = wire.dumps((function, arguments, keywords), buffers)
         parcel = self.worker.pack_away(data, buffers)
-        future: Future[Any] = Future()
-        future.set_running_or_notify_cancel()
         with self._lock:
             if self._reader is None:
                 self._reader = threading.Thread(target=self._read, name="girih-replies", daemon=True)
@@ -52,7 +82,6 @@ class Line:
         parent = self.worker.arena.row(self.worker.slot)[0]
         head = wire.RESULT_HEAD.pack(wire.SUBMIT, self.worker.slot, number, parent, 0)
         self.worker.send(head + marshal.dumps((wire.flat(parcel), options)))
-        return future
 
     def _read(self) -> None:
         with socket.socket(fileno=self._replies) as replies:
@@ -65,25 +94,20 @@ class Line:
 
     def _settle(self, future: Future[Any], kind: int, outcome: int, content: Any) -> None:
         assert kind == wire.REPLY, f"a reply of kind {kind}"
-        try:
-            if outcome == wire.RESULT:
-                value = pickle.loads(content)
-            elif outcome == wire.RESULT_PARTS:
-                parcel = wire.parcel_of(content)
-                value = self.worker.open_parcel(parcel)
-                # The rank keeps the blocks until this worker has marked them.
-                head = wire.RESULT_HEAD.pack(wire.OPENED, self.worker.slot, 0, 0, 0)
-                self.worker.send(head + marshal.dumps(content))
-            else:
-                error, text = pickle.loads(content)
-                from girih.futures.errors import RemoteTraceback
+        from girih.futures import outcome as told
 
-                error.__cause__ = RemoteTraceback(text)
-                raise error
-        except BaseException as error:  # noqa: BLE001 - it belongs to the future
-            future.set_exception(error)
-        else:
-            future.set_result(value)
+        def value() -> Any:
+            if outcome == wire.RESULT:
+                return pickle.loads(content)
+            if outcome == wire.FAILURE:
+                return told.raise_failure(content)
+            found = self.worker.open_parcel(wire.parcel_of(content))
+            # The rank keeps the blocks until this worker has marked them.
+            head = wire.RESULT_HEAD.pack(wire.OPENED, self.worker.slot, 0, 0, 0)
+            self.worker.send(head + marshal.dumps(content))
+            return found
+
+        told.fill(future, value)
 
 
 def serve(worker: Worker, replies: int) -> None:

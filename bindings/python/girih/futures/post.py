@@ -2,20 +2,27 @@
 
 Rank 0 has a mailbox to all other ranks, they have one to rank 0. Executors are numbered alike on all ranks, because all
 ranks make the same ones in the same order.
-Invariant: a message for an executor that this rank has not made yet waits for it.
+Small messages to the same rank travel together: a thread that has more to do gathers what it sends, and sends it when
+it is about to wait.
+Invariant: a message for an executor that this rank has not made yet waits for it; messages of one thread to one rank
+arrive in their order.
 Never here: what messages mean.
 """
 
 from __future__ import annotations
 
 import marshal
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 LEADER = 0
 # Hears the sender's rank, a kind and the content.
 Listener = Callable[[int, int, Any], None]
+# So many messages travel together at most.
+TOGETHER_MAX = 64
 
 
 class Post:
@@ -29,6 +36,9 @@ class Post:
         peers = [rank for rank in range(self.size) if rank != LEADER] if self.rank == LEADER else [LEADER]
         self._mailbox = _native.Mailbox(peers)
         self._peers = peers
+        self._outbox: dict[int, list[tuple[int, int, Any]]] = {peer: [] for peer in peers}
+        self._sending = threading.Lock()
+        self._this_thread = threading.local()
         self._lock = threading.Lock()
         self._listeners: dict[int, Listener] = {}
         self._early: dict[int, list[tuple[int, int, Any]]] = {}
@@ -66,16 +76,62 @@ class Post:
 
     def send(self, to: int, executor: int, kind: int, content: Any) -> None:
         """Sends what `marshal` knows; nothing after the end."""
-        if not self._closed:
-            self._mailbox.send(to, marshal.dumps((executor, kind, content)))
-
-    def send_to_all(self, executor: int, kind: int, content: Any) -> None:
-        """Sends the same to all peers."""
         if self._closed:
             return
-        data = marshal.dumps((executor, kind, content))
-        for peer in self._peers:
-            self._mailbox.send(peer, data)
+        with self._sending:
+            self._outbox[to].append((executor, kind, content))
+            if len(self._outbox[to]) >= TOGETHER_MAX or not getattr(self._this_thread, "gathers", False):
+                self._empty(to)
+
+    def send_to_all(self, executor: int, kind: int, content: Any, *, large: bool = False) -> None:
+        """Sends the same to all peers; what is large is made a message once."""
+        if not large:
+            for peer in self._peers:
+                self.send(peer, executor, kind, content)
+        elif not self._closed:
+            data = marshal.dumps((executor, kind, content))
+            with self._sending:
+                for peer in self._peers:
+                    self._empty(peer)
+                    self._mailbox.send(peer, data)
+
+    def _empty(self, to: int) -> None:
+        """Sends what waits for a peer. Under the lock."""
+        waiting = self._outbox[to]
+        if waiting:
+            self._mailbox.send(to, marshal.dumps(waiting if len(waiting) > 1 else waiting[0]))
+            self._outbox[to] = []
+
+    def flush(self) -> None:
+        """Sends what was gathered."""
+        with self._sending:
+            for peer in self._peers:
+                self._empty(peer)
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """What this thread sends meanwhile travels together."""
+        outer = getattr(self._this_thread, "gathers", False)
+        self._this_thread.gathers = True
+        try:
+            yield
+        finally:
+            self._this_thread.gathers = outer
+            if not outer:
+                self.flush()
+
+    def flushing(self, messages: socket.socket) -> Callable[[int], bytes]:
+        """A socket's `recv` for a thread that gathers: what it has gathered is sent before it waits."""
+        self._this_thread.gathers = True
+
+        def receive(size: int) -> bytes:
+            try:
+                return messages.recv(size, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                self.flush()
+                return messages.recv(size)
+
+        return receive
 
     def close(self) -> None:
         """Says goodbye; the last thing before the world ends."""
@@ -83,18 +139,23 @@ class Post:
             if self._closed:
                 return
             self._closed = True
+        self.flush()
         self._mailbox.close()
 
     def _read(self) -> None:
         while (message := self._mailbox.receive()) is not None:
             sender, data = message
-            executor, kind, content = marshal.loads(data)
-            with self._lock:
-                listener = self._listeners.get(executor)
-                if listener is None:
-                    if executor < 0 or executor >= self._made:
-                        self._early.setdefault(executor, []).append((sender, kind, content))
-                    continue
+            content = marshal.loads(data)
+            with self.gathering():
+                for one in content if isinstance(content, list) else [content]:
+                    self._hand_over(sender, *one)
+
+    def _hand_over(self, sender: int, executor: int, kind: int, content: Any) -> None:
+        with self._lock:
+            listener = self._listeners.get(executor)
+            if listener is None and (executor < 0 or executor >= self._made):
+                self._early.setdefault(executor, []).append((sender, kind, content))
+        if listener is not None:
             listener(sender, kind, content)
 
 

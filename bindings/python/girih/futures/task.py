@@ -5,16 +5,17 @@ Never here: where tasks run.
 
 from __future__ import annotations
 
-import itertools
 import pickle
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-from girih.futures import wire
+from girih.futures import arguments, wire
 from girih.futures.arena import Arena
-from girih.futures.loose import Loose, loosen
+from girih.futures.held import Held, all_named, naming
+from girih.futures.loose import Loose, put_in
 from girih.futures.recall import Recalled, recall
 from girih.futures.wire import Parcel, Reference
 
@@ -25,57 +26,39 @@ class Options(NamedTuple):
     timeout: float | None = None  # seconds from its start in a worker
     retries: int = 0  # how often it is started again after its worker was lost
     threads: int = 1  # cores that it reserves
+    rank: int | None = None  # whose workers run it; `None`: whoever has room
 
 
 # Takes a kind of outcome and its content: bytes, or a flat parcel.
 Sink = Callable[[int, Any], None]
+# Takes a kind of outcome and its content as bytes.
+Relay = Callable[[int, Loose], None]
 
 PLAIN = Options()
-_numbers = itertools.count(1)
+# The values of futures that are arguments, as tasks get them; shared by all tasks.
+_values_of_futures: weakref.WeakKeyDictionary[Future[Any], Any] = weakref.WeakKeyDictionary()
 
 
-class SharedFunction:
-    """A function that is pickled once for many tasks, and unpickled once by each worker that runs one of them.
-
-    Its large buffers lie in the arena once, and workers see them read-only.
-    """
+class SharedFunction(Held):
+    """A function that is pickled once for many tasks, and unpickled once by each worker that runs one of them."""
 
     live: set[int] = set()
-    _lock = threading.Lock()
+    _living = threading.Lock()
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
-        self.number = next(_numbers)
-        self._parcel: Parcel | None = None
-        self._loose: Loose | None = None
-        self._arena: Arena | None = None
-        with SharedFunction._lock:
+        super().__init__(function)
+        with SharedFunction._living:
             SharedFunction.live.add(self.number)
 
-    def parcel(self, arena: Arena) -> Parcel:
-        """The pickled function, its large parts in the arena."""
-        if self._parcel is None:
-            self._parcel = wire.wrap(self.function, lambda data: arena.store(data, shared=True))
-            self._arena = arena
-        return self._parcel
-
-    def loose(self) -> Loose:
-        """The pickled function as bytes for other ranks."""
-        if self._loose is None:
-            self._loose = loosen(self.function)
-        return self._loose
-
     def __del__(self) -> None:
-        with SharedFunction._lock:
+        with SharedFunction._living:
             SharedFunction.live.discard(self.number)
-        if self._parcel is not None and self._arena is not None:
-            for reference in self._parcel.references():
-                self._arena.unpin(reference)
+        super().__del__()
 
     @staticmethod
     def low_mark() -> int:
         """No function below this number is called any more."""
-        with SharedFunction._lock:
+        with SharedFunction._living:
             return min(SharedFunction.live, default=1 << 62)
 
 
@@ -118,7 +101,8 @@ class Task:
     __slots__ = (
         "number", "future", "function", "arguments", "keywords", "options", "shared", "shelf",
         "begun", "tries", "message", "given", "pinned", "foreign", "sink", "parent", "seat", "fence",
-        "key", "label", "remote",
+        "key", "label", "remote", "special", "named", "loose",
+        "relay", "keeps", "moved",
     )  # fmt: skip
 
     def __init__(
@@ -151,21 +135,42 @@ class Task:
         self.key: tuple[int, int] | None = None  # which submission of the script it is, if other ranks want to know
         self.label = ""  # its function's name, for them
         self.remote: Any = None  # the shared function that another rank sent it with
+        self.special: list[Any] = []  # futures, handles and rows among its arguments
+        self.named: list[Any] = []  # values that its message names, kept until its end
+        self.loose: Loose | None = None  # function and arguments as another rank sent them
+        self.relay: Relay | None = None  # who takes the outcome for another rank
+        self.keeps = False  # its arguments after it was pickled, to be pickled again for another rank
+        self.moved = False  # to another rank than was meant
 
     def encode(self, arena: Arena) -> bytes:
-        """The message of this task. Raises what pickling raises."""
+        """The message of this task. Raises what pickling raises, and what futures among its arguments raise."""
         if self.message is None:
+            if self.loose is not None:
+                self.given = put_in(arena, self.loose, shared=False)
+                self.pinned = self.given.references()
             if self.given is not None:
                 function = None if self.remote is None else self.remote.parcel(arena)
-                self.message = self._message(function, self.given)
-            elif self.options.threads > 1 or type(self._remember()) is SharedFunction:
-                self.message = self._parts(arena, None)
+                self.message = self._message(arena, function, self.given)
             else:
-                self.message = self._small(arena)
+                with naming() as self.named:
+                    self.resolve()
+                    large = self.options.threads > 1 or type(self._remember()) is SharedFunction
+                    self.message = self._parts(arena, None) if large else self._small(arena)
+            if self.keeps:
+                return self.message
             # What was pickled is not needed again: a second try sends the same bytes.
             self.function = None
-            self.arguments, self.keywords = (), {}
+            self.arguments, self.keywords, self.special = (), {}, []
         return self.message
+
+    def resolve(self) -> None:
+        """Puts values in the place of futures among the arguments."""
+        if self.special:
+            given = (self.arguments, self.keywords)
+            self.arguments, self.keywords = arguments.replace(given, self._resolved)
+
+    def _resolved(self, value: Any) -> Any:
+        return arguments.by_name(value, _values_of_futures) if isinstance(value, Future) else value
 
     def _small(self, arena: Arena) -> bytes:
         """The message of a task that goes its own way, most often a short one."""
@@ -173,11 +178,11 @@ class Task:
         given = (self.arguments, self.keywords) if shared else (self.function, self.arguments, self.keywords)
         buffers: list[pickle.PickleBuffer] = []
         data = wire.dumps(given, buffers)
-        if buffers or len(data) > wire.INLINE_BYTES:
+        if buffers or self.named or len(data) > wire.INLINE_BYTES:
             return self._parts(arena, _shelve(data, buffers, arena))
         if shared is None:
             return wire.TASK_HEAD.pack(wire.TASK, self.number) + data
-        return wire.pack(wire.TASK_PARTS, self.number, (shared.number, shared.flat, (data, None, ()), None))
+        return wire.pack(wire.TASK_PARTS, self.number, (shared.number, shared.flat, (data, None, ()), None, ()))
 
     def _remember(self) -> Any:
         """Its shared function, if it has one or if it was sent before."""
@@ -193,13 +198,50 @@ class Task:
             given = (self.arguments, self.keywords)
             parcel = wire.wrap((self.function, *given) if function is None else given, store)
         self.pinned = parcel.references()
-        return self._message(function, parcel)
+        return self._message(arena, function, parcel)
 
-    def _message(self, function: Parcel | None, parcel: Parcel) -> bytes:
+    def _message(self, arena: Arena, function: Parcel | None, parcel: Parcel) -> bytes:
         shared = self.shared or self.remote
         number = 0 if shared is None else shared.number
         threads = (self.seat or [], self.options.threads) if self.options.threads > 1 else None
-        return wire.pack(wire.TASK_PARTS, self.number, (number, wire.flat(function), wire.flat(parcel), threads))
+        names = self.names(arena)
+        message = wire.pack(
+            wire.TASK_PARTS, self.number, (number, wire.flat(function), wire.flat(parcel), threads, names)
+        )  # fmt: skip
+        if len(message) <= wire.MESSAGE_BYTES:
+            return message
+        far = arena.store(memoryview(message)[wire.TASK_HEAD.size :])
+        self.pinned = (*self.pinned, far)
+        return wire.pack(wire.TASK_FAR, self.number, tuple(far))
+
+    def check_names(self) -> None:
+        """Raises `ValueError` if it names rows of an array, and nobody has said of which rank."""
+        if self.options.rank is None and any(getattr(held, "spread", False) for held in self.named):
+            raise ValueError(
+                "a task sees the rows of a distributed array that lie on its rank: name the rank by options(rank=...), "
+                "or use map, which calls the function for each row where it lies"
+            )
+
+    def names(self, arena: Arena) -> tuple[Any, ...]:
+        """What the message names, by number: parcels."""
+        if isinstance(self.shared, SharedFunction):
+            self.named += self.shared.named
+        if not self.named:
+            return ()
+        pairs = []
+        for held in self.named:
+            pairs.append((held.number, wire.flat(held.parcel(arena))))
+        self.named = all_named(self.named)
+        self.check_names()
+        pairs += [(held.number, wire.flat(held.parcel(arena))) for held in self.named[len(pairs) :]]
+        return tuple(pairs)
+
+    def unsend(self, arena: Arena) -> None:
+        """Undoes `encode`, for a task that is to be sent elsewhere."""
+        self.message = None
+        if self.given is None or self.loose is not None:
+            self.drop_blocks(arena)
+            self.given = None
 
     def drop_blocks(self, arena: Arena) -> None:
         """Lets go of the blocks of its message, at its end."""

@@ -25,8 +25,9 @@ BUFFERS_MAX = 1024
 # From the rank to whichever worker is free first.
 TASK = 1  # a whole task in one pickle
 TASK_PARTS = 2  # function and arguments apart, or in the arena
-FENCE = 3  # to be answered at once: everything before it has been taken
-PARK = 4  # wait at the gate
+TASK_FAR = 3  # the rest of the message is in the arena
+FENCE = 4  # to be answered at once: everything before it has been taken
+PARK = 5  # wait at the gate
 # From a worker to its rank.
 READY = 17
 RESULT = 18  # a pickle
@@ -124,11 +125,11 @@ def dumps(value: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
 Store = Callable[[Any], Reference]
 
 
-def wrap(value: Any, store: Store) -> Parcel:
+def wrap(value: Any, store: Store, inline_bytes: int = INLINE_BYTES) -> Parcel:
     """A value as a parcel whose large parts `store` has put away."""
     buffers: list[pickle.PickleBuffer] = []
     data = dumps(value, buffers)
     references = tuple([store(buffer) for buffer in buffers])
-    if len(data) <= INLINE_BYTES:
+    if len(data) <= inline_bytes:
         return Parcel(data, None, references)
     return Parcel(b"", store(data), references)

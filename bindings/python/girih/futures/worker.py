@@ -29,6 +29,8 @@ from girih.futures.wire import Parcel
 
 # So many functions stay unpickled, the oldest goes first.
 FUNCTIONS_MAX = 64
+# So many values that tasks name stay unpickled.
+VALUES_MAX = 8
 # A file that is ready raises this signal instead of SIGIO; its default action ends the process.
 _SETSIG = 10  # F_SETSIG
 
@@ -46,6 +48,8 @@ class Worker:
         self._seat: list[int] = place["cores"]
         self._tasks_left: float = place["tasks_max"] or float("inf")
         self._functions: OrderedDict[int, Callable[..., Any]] = OrderedDict()
+        self._names: dict[int, Any] = {}  # what the message that is being opened names
+        self._values: OrderedDict[int, Any] = OrderedDict()  # whose pickles were long
         self._home_end: int = place["home_end"]
         self._mark = 0
         self._sending = threading.Lock()
@@ -55,7 +59,7 @@ class Worker:
         receive, unpack = self.tasks.recv, wire.TASK_HEAD.unpack_from
         while self._tasks_left > 0 and (message := receive(wire.MESSAGE_BYTES)):
             kind, task = unpack(message)
-            if kind <= wire.TASK_PARTS:
+            if kind <= wire.TASK_FAR:
                 self._tasks_left -= 1
                 self._run_task(kind, task, message)
             elif kind == wire.PARK:
@@ -77,7 +81,7 @@ class Worker:
                 function, arguments, keywords = pickle.loads(memoryview(message)[wire.TASK_HEAD.size :])
                 value = function(*arguments, **keywords)
             else:
-                function, arguments, keywords, room = self._open_parts(message)
+                function, arguments, keywords, room = self._open_parts(kind, message)
                 with room:
                     value = function(*arguments, **keywords)
             del function, arguments, keywords
@@ -90,8 +94,12 @@ class Worker:
         if self._functions:
             self._forget_functions()
 
-    def _open_parts(self, message: bytes) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], Any]:
-        number, function, arguments, threads = marshal.loads(memoryview(message)[wire.TASK_HEAD.size :])
+    def _open_parts(self, kind: int, message: bytes) -> tuple[Any, tuple[Any, ...], dict[str, Any], Any]:
+        content = marshal.loads(memoryview(message)[wire.TASK_HEAD.size :])
+        if kind == wire.TASK_FAR:
+            content = marshal.loads(self.arena.open(wire.Reference(*content), writable=False))
+        number, function, arguments, threads, names = content
+        self._names = dict(names)
         room = nullcontext() if threads is None else Widened(self._seat, *threads)
         data, body, buffers = arguments
         plain = body is None and not buffers
@@ -104,6 +112,20 @@ class Worker:
             if len(self._functions) > FUNCTIONS_MAX:
                 self._functions.popitem(last=False)
         return (known, *given, room)
+
+    def shown(self, number: int) -> Any:
+        """The value that a message names by its number."""
+        if number in self._values:
+            self._values.move_to_end(number)
+            return self._values[number]
+        parcel = wire.parcel_of(self._names[number])
+        value = self.open_parcel(parcel)
+        # A long pickle is opened once; arrays are views, which cost nothing and must not outlive their task.
+        if parcel is not None and parcel.body is not None and not parcel.buffers:
+            self._values[number] = value
+            if len(self._values) > VALUES_MAX:
+                self._values.popitem(last=False)
+        return value
 
     def open_parcel(self, parcel: Parcel | None) -> Any:
         """The object in a parcel; its large buffers stay where they are."""
