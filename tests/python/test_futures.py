@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures as cf
 import ctypes
 import gc
+import multiprocessing
 import os
 import pickle
 import signal
@@ -398,10 +399,30 @@ def test_ctrl_c_leaves_the_executor_usable(tmp_path):
     executor.submit(abs, 1).result()
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     try:
-        list(executor.map(time.sleep, [0.5] * 8, chunksize=1))
+        list(executor.map(time.sleep, [600] * 8, chunksize=1))
     except KeyboardInterrupt:
         print("interrupted")
     print(executor.submit(abs, -4).result())
     """
     run = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60)
     assert run.stdout.split() == ["interrupted", "4"], run.stderr
+
+
+def test_a_task_in_the_queue_can_be_cancelled():
+    with RankExecutor(max_workers=1) as executor:
+        running = executor.submit(time.sleep, 600)
+        wait_for(lambda: executor.report()["running"] == 1)
+        queued = [executor.submit(time.sleep, 600) for _ in range(3)]
+        last = executor.submit(abs, -5)
+        for future in (*queued, running):
+            assert executor.cancel(future)
+            with pytest.raises(cf.CancelledError):
+                future.result(timeout=20)
+        assert last.result(timeout=20) == 5
+
+
+def test_managers_of_multiprocessing_know_the_workers(executor):
+    with multiprocessing.Manager() as manager:
+        seen = manager.dict()
+        assert executor.submit(seen.update, {"a": 1}).result(timeout=20) is None
+        assert dict(seen) == {"a": 1}

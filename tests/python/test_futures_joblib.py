@@ -185,3 +185,10 @@ def test_a_pool_that_was_closed():
     assert result.get() == 4
     with pytest.raises(ValueError, match="not running"):
         pool.map(abs, [1])
+
+
+def test_the_first_error_ends_a_call_that_waits_for_an_earlier_task():
+    tasks = [delayed(time.sleep)(600), delayed(int)("x"), *[delayed(time.sleep)(600)] * 6]
+    with pytest.raises(ValueError, match="invalid literal"):
+        Parallel(n_jobs=2, backend="girih")(tasks)
+    assert Parallel(n_jobs=2, backend="girih")(delayed(abs)(-n) for n in range(4)) == [0, 1, 2, 3]

@@ -10,6 +10,7 @@ Never here: futures, pickles of tasks.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import select
@@ -163,7 +164,7 @@ class Crew:
             "first": self.layout.start(index), "end": self.layout.start(index + 1), "home_end": self.layout.start(1),
             "where": self.settings.where, "path": list(sys.path), "argv": list(sys.argv), "cores": seat,
             "parent": os.getpid(), "replies": replies_there.fileno(), "given": self._given,
-            "tasks_max": self.settings.setup.tasks_max,
+            "tasks_max": self.settings.setup.tasks_max, "key": bytes(multiprocessing.current_process().authkey),
         }  # fmt: skip
         setup_file = os.memfd_create("girih-setup", os.MFD_CLOEXEC)
         there = (self._tasks_there.fileno(), self._results_there.fileno(), gate_there, lifeline_there, setup_file)

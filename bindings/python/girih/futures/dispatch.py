@@ -27,6 +27,7 @@ from girih.futures.alarm import Alarm
 from girih.futures.balance import Balance, Counts
 from girih.futures.crew import Crew, Member, Settings
 from girih.futures.errors import BrokenWorkersError, WorkerLostError
+from girih.futures.flight import Flight
 from girih.futures.held import Held
 from girih.futures.loose import Loose, put_in, take_out
 from girih.futures.post import Post
@@ -53,7 +54,8 @@ class Dispatcher:
         self.closed = False
         self.pending: deque[Task] = deque()
         self._waiting = Waiting(self._waited)
-        self._in_flight: dict[int, Task] = {}
+        self.flight = Flight(self.crew)
+        self._in_flight = self.flight.tasks
         self._numbers = itertools.count(1)
         self.balance = Balance(self.crew, settings.workers)
         self._full = False
@@ -147,9 +149,7 @@ class Dispatcher:
             self._settle(task)
             self._fail(task, error)
             return
-        self._in_flight[task.number] = task
-        if not self.crew.send(message):
-            del self._in_flight[task.number]
+        if not self.flight.send(task, message):
             self.pending.appendleft(task)
             self._full = True
         elif task.options.timeout is not None:
@@ -266,14 +266,7 @@ class Dispatcher:
         with self._feeding:
             while len(taken) < count and self.pending and self.pending[-1].seat is None:
                 taken.append(self.pending.pop())
-            while len(taken) < count and (message := self.crew.take_back()) is not None:
-                kind, number = wire.TASK_HEAD.unpack_from(message)
-                if kind > wire.TASK_FAR:
-                    self.crew.send(message)
-                    break
-                task = self._in_flight.pop(number, None)
-                if task is not None:
-                    taken.append(task)
+            taken += self.flight.take_back(count - len(taken))
         return taken
 
     def answer(self, task: Task, kind: int, loose: Loose) -> None:
@@ -431,26 +424,31 @@ class Dispatcher:
     def _watch(self, task: Task) -> None:
         with self._alarming:
             if self._alarm is None:
-                self._alarm = Alarm(self.running, self.is_in_flight, self.crew.kill)
+                self._alarm = Alarm(self.flight.running, self.is_in_flight, self.crew.kill)
         self._alarm.add(task)
-
-    def running(self) -> dict[int, tuple[Member, int]]:
-        """What runs: by task its worker, and since when (ns of the monotonic clock)."""
-        rows = [(member, *self.crew.arena.row(slot)) for slot, member in list(self.crew.members.items())]
-        return {number: (member, since) for member, number, since in rows if number in self._in_flight}
 
     def is_in_flight(self, task: Task) -> bool:
         """True while a task is with the workers."""
         return task.number in self._in_flight
 
     def stop_running(self, future: Future[Any], excuse: BaseException | None = None) -> bool:
-        """Ends the worker that runs a future's task; the future fails with the excuse. False if none runs it."""
-        for number, (member, _) in self.running().items():
-            task = self._in_flight.get(number)
-            if task is not None and task.future is future:
-                self.crew.kill(member, excuse or CancelledError("the task was stopped while it ran"))
-                return True
-        return False
+        """Ends the worker that runs a future's task, or takes the task out of the queue; the future fails with the
+        excuse. False if it is not here."""
+        excuse = excuse or CancelledError("the task was stopped")
+        with self._feeding:
+            found = self.flight.withdraw(future)
+            if found is None:
+                found = next((task for task in list(self.pending) if task.begun and task.future is future), None)
+                if found is not None:
+                    self.pending.remove(found)
+        if found is not None:
+            self._settle(found)
+            self._fail(found, excuse)
+            return True
+        member = self.flight.runs(future)
+        if member is not None:
+            self.crew.kill(member, excuse)
+        return member is not None
 
     def cancel_pending(self) -> None:
         """Cancels all tasks that no worker was given."""

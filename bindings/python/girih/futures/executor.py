@@ -157,7 +157,8 @@ class RankExecutor(Executor):
             if self._home.follows and size is None:
                 results.append(followed(submit, len(run.rows), timeout))
             else:
-                results.append(Run(submit, list[Any](run.rows), self._max_workers, size, None, False).results(timeout))
+                made = Run(submit, list[Any](run.rows), self._max_workers, size, None, False, self.cancel)
+                results.append(made.results(timeout))
         chained = itertools.chain.from_iterable(results)
         return chained if progress is None else _told(chained, progress)
 
@@ -209,7 +210,8 @@ class RankExecutor(Executor):
             # Rank 0 chooses the chunks as it goes; here only the number of values is known.
             results = followed(submit, len(items), timeout)
         else:
-            results = Run(submit, items, self._max_workers, size, buffersize, unordered).results(timeout)
+            made = Run(submit, items, self._max_workers, size, buffersize, unordered, self.cancel)
+            results = made.results(timeout)
         return results if progress is None else _told(results, progress)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -354,7 +356,7 @@ class RankExecutor(Executor):
         dispatcher = self._home.dispatcher
         if dispatcher is not None:
             crew = dispatcher.crew
-            report["running"] = len(dispatcher.running())
+            report["running"] = len(dispatcher.flight.running())
             report["processes"] = {member.process.pid: slot for slot, member in list(crew.members.items())}
             report["cores"] = {slot: crew.seat(slot) for slot in list(crew.members)}
             report["threads_per_worker"] = crew.threads()

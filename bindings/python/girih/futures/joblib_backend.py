@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from typing import Any
 
 from joblib._parallel_backends import AutoBatchingMixin, FallbackToBackend, ParallelBackendBase, SequentialBackend
@@ -48,7 +48,8 @@ class GirihBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         self._executor: RankExecutor | None = None
         self._key: Any = None
         self._maps: Memmaps | None = None
-        self._futures: set[Future[Any]] = set()
+        self._futures: dict[Future[Any], None] = {}  # that are not done, in their order
+        self._failed: Future[Any] | None = None  # the first of this call's that did
 
     def __reduce__(self) -> Any:
         return _again, (self.nesting_level, self.inner_max_num_threads)
@@ -82,6 +83,7 @@ class GirihBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         initializer, arguments = keywords.get("initializer"), tuple(keywords.get("initargs") or ())
         self._key = (workers, self.inner_max_num_threads, initializer, arguments)
         self._executor = _keep(self._key)
+        self._failed = None
         self._maps = Memmaps(_bytes(keywords.get("max_nbytes", "1M")), keywords.get("mmap_mode", "r"))
         return workers
 
@@ -102,15 +104,29 @@ class GirihBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         """Submits a batch."""
         assert self._executor is not None and self._maps is not None, "joblib configures before it submits"
         future: Future[Any] = self._executor.submit(mapped_call, self._maps.wrap(func))
-        self._futures.add(future)
-        future.add_done_callback(self._futures.discard)
+        self._futures[future] = None
+        future.add_done_callback(self._hear)
         if callback is not None:
             future.add_done_callback(callback)
         return future
 
+    def _hear(self, future: Future[Any]) -> None:
+        self._futures.pop(future, None)
+        if self.supports_retrieve_callback or future.cancelled() or future.exception() is None:
+            return
+        # Whoever waits for an earlier batch need not wait for its end: joblib ends a call with its first error.
+        if self._failed is None:
+            self._failed = future
+            self.abort_everything()
+
     def retrieve_result(self, out: Future[Any], timeout: float | None = None) -> Any:
-        """The results of a batch, waited for."""
-        return out.result(timeout)
+        """The results of a batch, waited for; the first error of the call as soon as there is one."""
+        try:
+            return out.result(timeout)
+        except CancelledError:
+            if self._failed is None:
+                raise
+            return self._failed.result()
 
     def retrieve_result_callback(self, out: Future[Any]) -> Any:
         """The results of a batch that is done."""
@@ -123,7 +139,8 @@ class GirihBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Cancels what has not begun and ends what runs; the executor goes on."""
         if self._executor is not None:
-            for future in list(self._futures):
+            # The last ones first: what is ended must not make room for what is to be cancelled.
+            for future in reversed(list(self._futures)):
                 self._executor.cancel(future)
 
     def get_nested_backend(self) -> tuple[Any, int | None]:

@@ -1,7 +1,7 @@
 """`map` over an executor: chunks, their order, and what a caller sees of them.
 
 Invariant: results come in the order of the arguments (or as they are ready, if unordered), the iterator keeps no result
-that it gave out, and closing it cancels what has not begun.
+that it gave out, and closing it cancels what has not begun; Ctrl-C while it waits ends what runs, too.
 Never here: how a task is run.
 """
 
@@ -50,8 +50,11 @@ class Mapping:
         chunksize: int | None,
         buffersize: int | None,
         unordered: bool,
+        stop: Callable[[Future[Any]], Any] = Future.cancel,
     ) -> None:
         self._submit = submit
+        self._stop = stop
+        self._live: dict[Future[Any], None] = {}  # chunks that are not done, in their order
         self._workers = workers
         # A buffer counts single results unless the caller says otherwise.
         self._chunksize = 1 if chunksize is None and buffersize is not None else chunksize
@@ -91,6 +94,7 @@ class Mapping:
                     with self._changed:
                         self._open += 1
                     future = self._submit(chunk)
+                    self._live[future] = None
                     if not self._unordered:
                         with self._changed:
                             self._futures.append(future)
@@ -117,6 +121,7 @@ class Mapping:
         return max(1, min(by_time, CHUNK_ITEMS_MAX, self._left // (2 * self._workers)))
 
     def _chunk_done(self, future: Future[Any]) -> None:
+        self._live.pop(future, None)
         with self._changed:
             self._open -= 1
             if not future.cancelled() and future.exception() is None:
@@ -152,6 +157,12 @@ class Mapping:
                     self._refill()
                 yield from _values(future, end)
                 del future
+        except KeyboardInterrupt:
+            # Nobody waits for the values any more. The last ones first, or the end of one would begin the next.
+            self._closed = True
+            for future in reversed(list(self._live)):
+                self._stop(future)
+            raise
         finally:
             self.close()
 

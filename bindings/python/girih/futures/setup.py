@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from importlib.machinery import PathFinder
 from typing import Any, NamedTuple
 
 from girih.futures import wire
@@ -37,6 +38,36 @@ class Setup(NamedTuple):
             return None
         folder = None if self.folder is None else os.fspath(self.folder)
         return wire.dumps((self.initializer, self.arguments, self.path, folder, self.names), [])
+
+
+def share_key(key: bytes) -> None:
+    """Lets managers of `multiprocessing` that were started on the rank know this process as one of theirs.
+
+    The module is not imported for it: most workers never need it.
+    """
+
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+            if name != "multiprocessing.process":
+                return None
+            sys.meta_path.remove(Finder)
+            spec = PathFinder.find_spec(name, path)
+            if spec is not None and spec.loader is not None:
+                run = spec.loader.exec_module
+
+                def run_and_share(module: Any) -> None:
+                    run(module)
+                    module.current_process().authkey = key
+
+                spec.loader.exec_module = run_and_share  # type: ignore[method-assign]
+            return spec
+
+    known = sys.modules.get("multiprocessing.process")
+    if known is None:
+        sys.meta_path.insert(0, Finder)
+    else:
+        known.current_process().authkey = key
 
 
 def apply(pickled: bytes) -> None:

@@ -236,6 +236,7 @@ def main(arguments: list[str]) -> None:
         os.sched_setaffinity(0, place["cores"])
     if os.getppid() != place["parent"]:
         return  # the rank went before the lifeline was tied
+    setup.share_key(place["key"])
     worker = Worker(place, socket.socket(fileno=tasks_file), socket.socket(fileno=results_file), gate)
     nested.serve(worker, place["replies"])
     if not _initialize(worker, place["given"]):
