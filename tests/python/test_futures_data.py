@@ -161,8 +161,18 @@ def test_a_task_reserves_cores():
 
 
 def test_a_limit_for_all_workers():
+    def load():
+        import numpy  # noqa: F401 - loads a BLAS
+        import threadpoolctl
+
+        return [one["num_threads"] for one in threadpoolctl.threadpool_info()]
+
     with RankExecutor(max_workers=1, threads=3) as executor:
         assert executor.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == "3"
+        loaded = executor.submit(load).result()
+        assert executor.submit(abs, -1).result() == 1
+        (pools,) = executor.report()["pools"].values()
+        assert loaded and list(pools.values()) == loaded
 
 
 # --- the estates of workers ------------------------------------------------------------------------------------------

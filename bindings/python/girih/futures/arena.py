@@ -37,6 +37,8 @@ ADDRESS_BYTES = 4 << 40
 COPY_BYTES = 8 << 20
 # Free blocks of more than this altogether go back to the system.
 FREE_BYTES_MAX = 512 << 20
+# Of blocks from this size on, one more is kept than was ever needed at once: to get their pages takes milliseconds.
+SPARE_BYTES = 1 << 20
 _POPULATE_WRITE = 23  # MADV_POPULATE_WRITE, Linux 5.14
 _REMOVE = 9  # MADV_REMOVE
 _NO_MARKS = bytes(PAGE)
@@ -77,6 +79,8 @@ class Arena:
         self._pins: dict[int, int] = {}  # by block
         self._sizes: dict[int, int] = {}  # by block, all that are not free
         self._lingering: list[int] = []  # not pinned, held by somebody
+        self._spared: set[int] = set()  # sizes of which a spare was made, or is about to be
+        self.wanted: set[int] = set()  # sizes of which a free block should be kept
         self._closed = False
         self._abroad: set[int] = set()  # blocks of other slices that this process was told of
         self._views: dict[int, int] = {}  # views of this process on blocks, by block
@@ -142,12 +146,20 @@ class Arena:
             self.memory.madvise(_REMOVE, first, end - first)
             return True
 
-    def prefault(self, size: int) -> None:
-        """Makes the system give a free block of this size, so that the first large argument does not wait for it."""
-        block = self._take(size)
-        with self._lock:
-            del self._pins[block]
-            self._release(block)
+    def make_spares(self) -> None:
+        """Makes the system give a free block of each size that had to be waited for, so that the next one need not."""
+        while self.wanted:
+            size = self.wanted.pop()
+            with self._lock:
+                if self._closed or self._free.get(size) or self._free_bytes + size > FREE_BYTES_MAX // 2:
+                    continue
+            try:
+                block = self._take(size - PAGE)
+            except MemoryError:
+                return
+            with self._lock:
+                del self._pins[block]
+                self._release(block)
 
     def free_bytes(self) -> int:
         """Bytes kept for later blocks."""
@@ -174,7 +186,14 @@ class Arena:
             self._sizes[block] = size
         if not warm:
             self._populate(block, size)
+            if size >= SPARE_BYTES and size not in self._spared:
+                self._spared.add(size)
+                self.wanted.add(size)
+                self.tell_wanted()
         return block
+
+    def tell_wanted(self) -> None:
+        """Told when a size is wanted; whoever makes spares in another thread puts his own word here."""
 
     def _populate(self, block: int, size: int) -> None:
         # One call instead of a fault for each page; a system that does not know it faults page by page.

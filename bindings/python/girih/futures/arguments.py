@@ -20,6 +20,7 @@ PLAIN, CONTAINER, SPECIAL, ARRAY = range(4)
 # So deep into lists, tuples and dictionaries is looked.
 LEVELS = 3
 _kinds: dict[type, int] = {list: CONTAINER, tuple: CONTAINER, dict: CONTAINER, Rows: SPECIAL}
+_plain: set[type] = set()  # those of `_kinds` that are
 _kinds_max = 1 << 12
 
 
@@ -28,6 +29,12 @@ def special(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> list[Any]:
 
     Cost: O(arguments and elements of those that are lists, tuples or dictionaries), tens of nanoseconds each.
     """
+    if not keywords:
+        for one in arguments:
+            if type(one) not in _plain:
+                break
+        else:
+            return []
     level: Any = (*arguments, *keywords.values()) if keywords else arguments
     found: list[Any] = []
     for _ in range(LEVELS + 1):
@@ -99,6 +106,8 @@ def _kind(kind: type) -> int:
         if len(_kinds) > _kinds_max:
             return _judge(kind)  # types that are made by the thousand are not kept
         known = _kinds[kind] = _judge(kind)
+        if known == PLAIN:
+            _plain.add(kind)
     return known
 
 

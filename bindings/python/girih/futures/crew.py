@@ -105,6 +105,7 @@ class Member:
         self.ready = False
         self.parked = False
         self.dead = False
+        self.limits: list[tuple[str, int]] = []  # the thread pools that were loaded there, and their sizes
         self.excuse: BaseException | None = None  # why it was killed by us: a timeout or a cancellation
 
     def close(self) -> None:
@@ -127,6 +128,7 @@ class Crew:
         self._tasks.setblocking(False)
         self.results, self._results_there = _pair()
         self.members: dict[int, Member] = {}  # by slot
+        self.arena.tell_wanted = self._wake_keeper  # type: ignore[method-assign]
         self._seats = cores.seats(settings.workers)
         self._slices = list(range(2 * settings.workers + SLICES_MORE - 1, 0, -1))  # that nobody owns
         self._estates: list[int] = []  # whose owners are gone
@@ -197,6 +199,10 @@ class Crew:
         with self._lock:
             self._wanted += count
         os.eventfd_write(self._wake, 1)
+
+    def _wake_keeper(self) -> None:
+        if not self._leaving:
+            os.eventfd_write(self._wake, 1)
 
     def parked(self) -> int:
         """Workers that wait at their gates."""
@@ -284,6 +290,7 @@ class Crew:
                         member.dead = True
                         self.tell_receiver(wire.WORKER_DIED, member.slot)
             self._start_wanted()
+            self.arena.make_spares()
 
     def _start_wanted(self) -> None:
         while True:

@@ -204,7 +204,7 @@ class Dispatcher:
         if task.seat is not None:
             self.balance.unreserve()
         self.balance.set_window()
-        task.named = []
+        task.named = ()
         if task.shared is not None:
             if task.shared.number < FIRST:
                 self.crew.arena.write_low_mark(SharedFunction.low_mark())
@@ -303,6 +303,8 @@ class Dispatcher:
             self._adopt(slot, number, start, *marshal.loads(content))
         elif kind == wire.OPENED:
             self._discard(marshal.loads(content))
+        elif kind == wire.LIMITS:
+            self.crew.members[slot].limits = marshal.loads(content)
         elif kind == wire.PARKED:
             self.balance.is_parked(slot)
         elif kind == wire.FENCED:

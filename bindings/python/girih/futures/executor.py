@@ -324,6 +324,18 @@ class RankExecutor(Executor):
         """How many tasks run at once, on all ranks together."""
         return self._max_workers
 
+    @property
+    def num_workers(self) -> int:
+        """As `workers`, by the name of `mpi4py.futures`."""
+        return self._max_workers
+
+    def bootup(self, wait: bool = True) -> RankExecutor:
+        """Starts the workers now instead of at the first submission; with `wait` tasks run at the return."""
+        futures = [self.submit(int) for _ in range(self._max_workers)]
+        for future in futures if wait else []:
+            future.result()
+        return self
+
     def is_over(self) -> bool:
         """True if nothing is accepted any more: after `shutdown`, or because workers cannot be started."""
         return self._home.is_over()
@@ -335,9 +347,10 @@ class RankExecutor(Executor):
     kill_workers = terminate_workers
 
     def report(self) -> dict[str, Any]:
-        """What has been done so far: tasks, failures, lost workers, retries, busy seconds; tasks by rank, and on rank 0
-        how many of them were taken from others, and bytes sent to and received from each; once workers exist, who they
-        are, on which cores, with how many threads each, and the bytes that went through shared memory.
+        """What has been done so far: tasks, failures, lost workers and retries, in all and by rank, busy seconds; on rank
+        0 how many tasks a rank took from others, and bytes sent to and received from each; once workers exist, who they
+        are, on which cores, with how many threads each, the pools of BLAS and OpenMP that were loaded there with their
+        sizes, and the bytes that went through shared memory.
 
         >>> from girih.futures import RankExecutor
         >>> with RankExecutor(max_workers=2) as executor:
@@ -351,7 +364,8 @@ class RankExecutor(Executor):
         for name in ("tasks", "failed", "lost", "retries"):
             report[name] = sum(getattr(one, name) for one in counts)
         report["busy_seconds"] = sum(one.busy_ns for one in counts) / 1e9
-        report["tasks_by_rank"] = [one.tasks for one in counts]
+        for name in ("tasks", "failed", "lost", "retries"):
+            report[f"{name}_by_rank"] = [getattr(one, name) for one in counts]
         report.update(self._home.traffic())
         dispatcher = self._home.dispatcher
         if dispatcher is not None:
@@ -360,6 +374,7 @@ class RankExecutor(Executor):
             report["processes"] = {member.process.pid: slot for slot, member in list(crew.members.items())}
             report["cores"] = {slot: crew.seat(slot) for slot in list(crew.members)}
             report["threads_per_worker"] = crew.threads()
+            report["pools"] = {slot: dict(member.limits) for slot, member in list(crew.members.items())}
             report["stored_bytes"] = crew.arena.stored_bytes
             report["arena_free_bytes"] = crew.arena.free_bytes()
         return report

@@ -123,6 +123,10 @@ class Handle(Future[Any]):
         return (show_rows if isinstance(self.held, HeldRows) else show), (self.held.number,)
 
 
+class NamesNeededError(pickle.PicklingError):
+    """A handle was met by a pickle that does not collect names."""
+
+
 class Rows:
     """Some rows of a distributed array, in an argument; where a task runs, they are a view on the rank's own."""
 
@@ -158,7 +162,7 @@ def name(held: Held | None) -> None:
     """Notes that the pickle which is being made names a value."""
     names = getattr(_open, "names", None)
     if names is None or held is None:
-        raise pickle.PicklingError("a handle is pickled as an argument of a task only; elsewhere use its result()")
+        raise NamesNeededError("a handle is pickled as an argument of a task only; elsewhere use its result()")
     if all(known is not held for known in names):
         names.append(held)
 

@@ -77,7 +77,7 @@ class OneRank:
                 raise type(dispatcher.broken)(*dispatcher.broken.args) from dispatcher.broken.__cause__
             task = Task(call.function, call.arguments, call.keywords, call.options, call.shared, call.shelf)
             if call.special:
-                task.special = list(call.special)
+                task.special = call.special
             self._label(task, call)
             dispatcher.accept(task)
         dispatcher.feed()

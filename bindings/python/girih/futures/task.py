@@ -8,13 +8,13 @@ from __future__ import annotations
 import pickle
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from girih.futures import arguments, wire
 from girih.futures.arena import Arena
-from girih.futures.held import Held, all_named, naming
+from girih.futures.held import Held, NamesNeededError, all_named, naming
 from girih.futures.loose import Loose, put_in
 from girih.futures.recall import Recalled, recall
 from girih.futures.wire import Parcel, Reference
@@ -98,12 +98,27 @@ class Shelf:
 class Task:
     """One call, its future, and what was sent of it."""
 
-    __slots__ = (
-        "number", "future", "function", "arguments", "keywords", "options", "shared", "shelf",
-        "begun", "tries", "message", "given", "pinned", "foreign", "sink", "parent", "seat", "fence",
-        "key", "label", "remote", "special", "named", "loose",
-        "relay", "keeps", "moved",
-    )  # fmt: skip
+    # Most tasks need few of these, and what a task does not set costs it nothing.
+    number = 0
+    begun = False  # the future says that it runs
+    tries = 0
+    message: bytes | None = None
+    given: Parcel | None = None  # function and arguments, if they were pickled elsewhere
+    pinned: tuple[Reference, ...] = ()  # in this rank's own slice
+    foreign: tuple[Reference, ...] = ()  # held for this rank in the slice of a worker
+    sink: Sink | None = None  # who takes the outcome as it comes, unopened, instead of the future
+    parent = 0  # the task that submitted it
+    seat: list[int] | None = None  # cores reserved beyond the worker's own
+    fence = 0  # the last question after its whereabouts
+    key: tuple[int, int] | None = None  # which submission of the script it is, if other ranks want to know
+    label = ""  # its function's name, for them
+    remote: Any = None  # the shared function that another rank sent it with
+    special: Sequence[Any] = ()  # futures, handles and rows among its arguments
+    named: Sequence[Any] = ()  # values that its message names, kept until its end
+    loose: Loose | None = None  # function and arguments as another rank sent them
+    relay: Relay | None = None  # who takes the outcome for another rank
+    keeps = False  # its arguments after it was pickled, to be pickled again for another rank
+    moved = False  # to another rank than was meant
 
     def __init__(
         self,
@@ -114,7 +129,6 @@ class Task:
         shared: SharedFunction | Recalled | None = None,
         shelf: Shelf | None = None,
     ) -> None:
-        self.number = 0
         self.future: Future[Any] = Future()
         self.function = function
         self.arguments = arguments
@@ -122,25 +136,6 @@ class Task:
         self.options = options
         self.shared = shared
         self.shelf = shelf
-        self.begun = False  # the future says that it runs
-        self.tries = 0
-        self.message: bytes | None = None
-        self.given: Parcel | None = None  # function and arguments, if they were pickled elsewhere
-        self.pinned: tuple[Reference, ...] = ()  # in this rank's own slice
-        self.foreign: tuple[Reference, ...] = ()  # held for this rank in the slice of a worker
-        self.sink: Sink | None = None  # who takes the outcome as it comes, unopened, instead of the future
-        self.parent = 0  # the task that submitted it
-        self.seat: list[int] | None = None  # cores reserved beyond the worker's own
-        self.fence = 0  # the last question after its whereabouts
-        self.key: tuple[int, int] | None = None  # which submission of the script it is, if other ranks want to know
-        self.label = ""  # its function's name, for them
-        self.remote: Any = None  # the shared function that another rank sent it with
-        self.special: list[Any] = []  # futures, handles and rows among its arguments
-        self.named: list[Any] = []  # values that its message names, kept until its end
-        self.loose: Loose | None = None  # function and arguments as another rank sent them
-        self.relay: Relay | None = None  # who takes the outcome for another rank
-        self.keeps = False  # its arguments after it was pickled, to be pickled again for another rank
-        self.moved = False  # to another rank than was meant
 
     def encode(self, arena: Arena) -> bytes:
         """The message of this task. Raises what pickling raises, and what futures among its arguments raise."""
@@ -152,16 +147,28 @@ class Task:
                 function = None if self.remote is None else self.remote.parcel(arena)
                 self.message = self._message(arena, function, self.given)
             else:
-                with naming() as self.named:
-                    self.resolve()
-                    large = self.options.threads > 1 or type(self._remember()) is SharedFunction
-                    self.message = self._parts(arena, None) if large else self._small(arena)
+                self.message = self._pickled(arena)
             if self.keeps:
                 return self.message
             # What was pickled is not needed again: a second try sends the same bytes.
             self.function = None
             self.arguments, self.keywords, self.special = (), {}, []
         return self.message
+
+    def _pickled(self, arena: Arena) -> bytes:
+        if not self.special:
+            try:
+                return self._whole(arena)
+            except NamesNeededError:  # a handle somewhere within
+                pass
+        with naming() as names:
+            self.named = names
+            self.resolve()
+            return self._whole(arena)
+
+    def _whole(self, arena: Arena) -> bytes:
+        large = self.options.threads > 1 or type(self._remember()) is SharedFunction
+        return self._parts(arena, None) if large else self._small(arena)
 
     def resolve(self) -> None:
         """Puts values in the place of futures among the arguments."""
@@ -224,17 +231,14 @@ class Task:
 
     def names(self, arena: Arena) -> tuple[Any, ...]:
         """What the message names, by number: parcels."""
-        if isinstance(self.shared, SharedFunction):
-            self.named += self.shared.named
-        if not self.named:
+        names = [*self.named, *(self.shared.named if isinstance(self.shared, SharedFunction) else ())]
+        if not names:
             return ()
-        pairs = []
-        for held in self.named:
-            pairs.append((held.number, wire.flat(held.parcel(arena))))
-        self.named = all_named(self.named)
+        for held in names:
+            held.parcel(arena)  # which finds what is named in it
+        self.named = all_named(names)
         self.check_names()
-        pairs += [(held.number, wire.flat(held.parcel(arena))) for held in self.named[len(pairs) :]]
-        return tuple(pairs)
+        return tuple([(held.number, wire.flat(held.parcel(arena))) for held in self.named])
 
     def unsend(self, arena: Arena) -> None:
         """Undoes `encode`, for a task that is to be sent elsewhere."""

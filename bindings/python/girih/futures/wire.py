@@ -38,6 +38,7 @@ FENCED = 22
 PARKED = 23
 SUBMIT = 24  # a task of a task
 OPENED = 25  # the blocks of a reply were marked by their reader
+LIMITS = 26  # the thread pools of libraries that were loaded, and their sizes
 # From the rank's own threads to its receiver.
 WORKER_DIED = 33
 WAKE = 34

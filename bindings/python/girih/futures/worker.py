@@ -31,6 +31,8 @@ from girih.futures.wire import Parcel
 FUNCTIONS_MAX = 64
 # So many values that tasks name stay unpickled.
 VALUES_MAX = 8
+# Modules that bring libraries with threads of their own.
+_WITH_POOLS = ("numpy", "scipy", "torch", "numba", "mkl")
 # A file that is ready raises this signal instead of SIGIO; its default action ends the process.
 _SETSIG = 10  # F_SETSIG
 
@@ -52,12 +54,13 @@ class Worker:
         self._values: OrderedDict[int, Any] = OrderedDict()  # whose pickles were long
         self._home_end: int = place["home_end"]
         self._mark = 0
+        self._modules = len(sys.modules)
         self._sending = threading.Lock()
 
     def run(self) -> None:
         """Serves until the rank closes the queue of tasks."""
         receive, unpack = self.tasks.recv, wire.TASK_HEAD.unpack_from
-        while self._tasks_left > 0 and (message := receive(wire.MESSAGE_BYTES)):
+        while self._tasks_left > 0 and (message := self._next(receive)):
             kind, task = unpack(message)
             if kind <= wire.TASK_FAR:
                 self._tasks_left -= 1
@@ -67,6 +70,15 @@ class Worker:
                 os.read(self.gate, 1)
             elif kind == wire.FENCE:
                 self.send(wire.RESULT_HEAD.pack(wire.FENCED, self.slot, task, 0, 0))
+
+    def _next(self, receive: Callable[..., bytes]) -> bytes:
+        """The next message; what may be done while there is none is done first."""
+        if self.arena.wanted:
+            try:
+                return receive(wire.MESSAGE_BYTES, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                self.arena.make_spares()
+        return receive(wire.MESSAGE_BYTES)
 
     def send(self, message: bytes) -> None:
         """Sends to the rank; any thread of the worker may."""
@@ -93,6 +105,18 @@ class Worker:
         self.arena.write_row(self.slot, 0, 0)
         if self._functions:
             self._forget_functions()
+        if len(sys.modules) != self._modules:
+            self._tell_limits()
+
+    def _tell_limits(self) -> None:
+        """Tells the rank which thread pools the task has loaded, and how large they are."""
+        if not sys.modules.keys().isdisjoint(_WITH_POOLS):
+            import threadpoolctl
+
+            found = threadpoolctl.threadpool_info()
+            pools = [(f"{one['internal_api']} {one['version']}", one["num_threads"]) for one in found]
+            self.send(wire.RESULT_HEAD.pack(wire.LIMITS, self.slot, 0, 0, 0) + marshal.dumps(pools))
+        self._modules = len(sys.modules)
 
     def _open_parts(self, kind: int, message: bytes) -> tuple[Any, tuple[Any, ...], dict[str, Any], Any]:
         content = marshal.loads(memoryview(message)[wire.TASK_HEAD.size :])
