@@ -13,13 +13,14 @@ import ctypes
 import errno
 import mmap
 import os
+import pickle
 import resource
 import struct
 import threading
 import weakref
 from typing import Any
 
-from girih.futures.wire import Reference
+from girih.futures.wire import Reference, parcel_of
 
 PAGE = mmap.PAGESIZE
 # Hold marks fill a page, so slots are numbered below this.
@@ -248,6 +249,15 @@ class Arena:
             self._watched[key] = weakref.ref(shown, closed)
         view = memoryview(shown).cast("B")
         return view if writable else view.toreadonly()
+
+    def open_parcel(self, plain: Any) -> Any:
+        """The object of a flat parcel; its arrays are views on shared memory, which they keep."""
+        parcel = parcel_of(plain)
+        assert parcel is not None, "a message without its object"
+        buffers = [self.open(one, writable=not one.shared) for one in parcel.buffers]
+        if parcel.body is None:
+            return pickle.loads(parcel.inline, buffers=buffers)
+        return pickle.loads(self.open(parcel.body, writable=False), buffers=buffers)
 
     def find(self, buffer: Any) -> Reference | None:
         """The reference of a writable buffer that is the start of a block in this arena, whole; else `None`."""

@@ -131,23 +131,32 @@ class Dispatcher:
     def _busy(self) -> bool:
         return bool(self._in_flight or self.pending or self._waiting)
 
-    def _send(self, task: Task) -> None:
+    def _prepare(self, task: Task, pickled: Callable[[Task], Any], queue: deque[Task]) -> Any:
+        """What pickling a task gives; `None` if it was cancelled, or if that failed, so that it has ended."""
         try:
             if not task.begun:
                 if not task.future.set_running_or_notify_cancel():
                     self._settle(task)
                     self._cancelled(task)
-                    return
+                    return None
                 task.begun = True
             if self.broken is not None:
                 raise self.broken
-            message = task.encode(self.crew.arena)
+            return pickled(task)
         except (KeyboardInterrupt, GeneratorExit):
-            self.pending.appendleft(task)
+            queue.appendleft(task)
             raise
         except BaseException as error:  # noqa: BLE001 - what cannot be pickled fails alone
             self._settle(task)
             self._fail(task, error)
+            return None
+
+    def _encode(self, task: Task) -> bytes:
+        return task.encode(self.crew.arena)
+
+    def _send(self, task: Task) -> None:
+        message = self._prepare(task, self._encode, self.pending)
+        if message is None:
             return
         if not self.flight.send(task, message):
             self.pending.appendleft(task)
@@ -225,23 +234,13 @@ class Dispatcher:
             if kind == wire.RESULT:
                 value = pickle.loads(content)
             elif kind == wire.RESULT_PARTS:
-                value = self.open(marshal.loads(content))
+                value = self.crew.arena.open_parcel(marshal.loads(content))
             else:
                 value = outcome.raise_failure(content)
         except BaseException as error:  # noqa: BLE001 - a result that cannot be opened fails alone
             task.future.set_exception(error)
         else:
             task.future.set_result(value)
-
-    def open(self, plain: Any) -> Any:
-        """The object in a worker's parcel; its arrays are views on shared memory, which they keep."""
-        parcel = wire.parcel_of(plain)
-        assert parcel is not None, "a result without its object"
-        arena = self.crew.arena
-        buffers = [arena.open(one, writable=True) for one in parcel.buffers]
-        if parcel.body is None:
-            return pickle.loads(parcel.inline, buffers=buffers)
-        return pickle.loads(arena.open(parcel.body, writable=False), buffers=buffers)
 
     def _discard(self, plain: Any) -> None:
         """Lets go of the blocks of a result that nobody wants."""

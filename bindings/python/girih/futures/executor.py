@@ -347,10 +347,10 @@ class RankExecutor(Executor):
     kill_workers = terminate_workers
 
     def report(self) -> dict[str, Any]:
-        """What has been done so far: tasks, failures, lost workers and retries, in all and by rank, busy seconds; on rank
-        0 how many tasks a rank took from others, and bytes sent to and received from each; once workers exist, who they
-        are, on which cores, with how many threads each, the pools of BLAS and OpenMP that were loaded there with their
-        sizes, and the bytes that went through shared memory.
+        """What has been done so far: tasks, failures, lost workers and retries, in all and by rank, busy seconds; on
+        rank 0 how many tasks a rank took from others, and bytes sent to and received from each; once workers exist, who
+        they are, on which cores, with how many threads each, the pools of BLAS and OpenMP that were loaded there with
+        their sizes, and the bytes that went through shared memory.
 
         >>> from girih.futures import RankExecutor
         >>> with RankExecutor(max_workers=2) as executor:

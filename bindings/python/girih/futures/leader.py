@@ -132,20 +132,8 @@ class LeadingDispatcher(Dispatcher):
             self.pending.append(task)
             super().feed()
             return
-        try:
-            if not task.begun:
-                if not task.future.set_running_or_notify_cancel():
-                    self._settle(task)
-                    self._cancelled(task)
-                    return
-                task.begun = True
-            letter = self._letter(task, site)
-        except (KeyboardInterrupt, GeneratorExit):
-            self._upstream.appendleft(task)
-            raise
-        except BaseException as error:  # noqa: BLE001 - what cannot be pickled fails alone
-            self._settle(task)
-            self._fail(task, error)
+        letter = self._prepare(task, lambda task: self._letter(task, site), self._upstream)
+        if letter is None:
             return
         site.tasks[task.number] = task
         site.bytes_sent += count_bytes(letter[5])

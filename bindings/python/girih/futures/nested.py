@@ -101,7 +101,7 @@ class Line:
                 return pickle.loads(content)
             if outcome == wire.FAILURE:
                 return told.raise_failure(content)
-            found = self.worker.open_parcel(wire.parcel_of(content))
+            found = self.worker.arena.open_parcel(content)
             # The rank keeps the blocks until this worker has marked them.
             head = wire.RESULT_HEAD.pack(wire.OPENED, self.worker.slot, 0, 0, 0)
             self.worker.send(head + marshal.dumps(content))

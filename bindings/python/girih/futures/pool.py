@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from girih.futures.executor import RankExecutor
+from girih.futures.mapping import run_chunk
 
 
 class Pool:
@@ -107,8 +108,8 @@ class Pool:
         # As many chunks as multiprocessing makes: four for each worker.
         size = chunksize or max(-(-len(items) // (4 * self._executor.workers())), 1)
         chunks = [items[start : start + size] for start in range(0, len(items), size)]
-        futures = [self._executor.submit(_run_chunk, func, chunk) for chunk in chunks]
-        return AsyncResult(futures, lambda lists: [value for part in lists for value in part], callback, error_callback)
+        futures = [self._executor.submit(run_chunk, func, chunk) for chunk in chunks]
+        return AsyncResult(futures, lambda pairs: [one for _, part in pairs for one in part], callback, error_callback)
 
     def close(self) -> None:
         """Accepts nothing more."""
@@ -222,7 +223,3 @@ class ResultIterator:
         return next(self._values)
 
     next = __next__
-
-
-def _run_chunk(function: Callable[..., Any], items: list[tuple[Any, ...]]) -> list[Any]:
-    return [function(*item) for item in items]

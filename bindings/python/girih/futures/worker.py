@@ -127,12 +127,12 @@ class Worker:
         room = nullcontext() if threads is None else Widened(self._seat, *threads)
         data, body, buffers = arguments
         plain = body is None and not buffers
-        given = pickle.loads(data) if plain else self.open_parcel(wire.parcel_of(arguments))
+        given = pickle.loads(data) if plain else self.arena.open_parcel(arguments)
         if number == 0:
             return (*given, room)
         known = self._functions.get(number)
         if known is None:
-            known = self._functions[number] = self.open_parcel(wire.parcel_of(function))
+            known = self._functions[number] = self.arena.open_parcel(function)
             if len(self._functions) > FUNCTIONS_MAX:
                 self._functions.popitem(last=False)
         return (known, *given, room)
@@ -143,21 +143,13 @@ class Worker:
             self._values.move_to_end(number)
             return self._values[number]
         parcel = wire.parcel_of(self._names[number])
-        value = self.open_parcel(parcel)
+        value = self.arena.open_parcel(self._names[number])
         # A long pickle is opened once; arrays are views, which cost nothing and must not outlive their task.
         if parcel is not None and parcel.body is not None and not parcel.buffers:
             self._values[number] = value
             if len(self._values) > VALUES_MAX:
                 self._values.popitem(last=False)
         return value
-
-    def open_parcel(self, parcel: Parcel | None) -> Any:
-        """The object in a parcel; its large buffers stay where they are."""
-        assert parcel is not None, "a message without its object"
-        buffers = [self.arena.open(one, writable=not one.shared) for one in parcel.buffers]
-        if parcel.body is None:
-            return pickle.loads(parcel.inline, buffers=buffers)
-        return pickle.loads(self.arena.open(parcel.body, writable=False), buffers=buffers)
 
     def _answer(self, task: int, start: int, value: Any) -> bytes:
         buffers: list[pickle.PickleBuffer] = []
