@@ -272,3 +272,22 @@ with RankExecutor(max_workers=4) as executor:
         print(values == [1.0] * 40, [8_000_000 <= n < 8_010_000 for n in sent[1:]], max(again) - max(sent) < 100_000)
 """
     assert on_ranks(code, 2).succeeded().output == "True [True] True\n"
+
+
+def test_a_result_travels_to_each_rank_once_whoever_needs_it(on_ranks):
+    code = """
+import time, girih as gr
+from girih.futures import RankExecutor
+with RankExecutor(max_workers=4) as executor:
+    big = executor.submit(np.ones, 1_000_000)
+    values = [executor.submit(lambda a, n: time.sleep(0.01) or float(a[n]), big, n) for n in range(40)]
+    gone = executor.submit(float, executor.submit(np.sum, executor.submit(np.ones, 500_000)))
+    print(executor.gather(values) == [1.0] * 40, gone.result())
+    inner = executor.scatter([np.ones(20_000), np.ones(30_000)])
+    outer = executor.broadcast({"deep": inner})
+    print([executor.submit(lambda d: [len(a) for a in d["deep"]], outer).result() for _ in range(6)][-1])
+    if gr.rank() == 0:
+        print(sum(executor.report()["bytes_sent_by_rank"]) < 8_000_000 + 4_000_000 + 2 * 400_000 + 100_000)
+"""
+    lines = on_ranks(code, 2).succeeded().output.splitlines()
+    assert sorted(lines) == sorted(["True 500000.0", "[20000, 30000]"] * 2 + ["True"])

@@ -7,6 +7,7 @@ Never here: where tasks run.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from itertools import chain
@@ -81,7 +82,12 @@ def by_name(future: Future[Any], known: Any) -> Any:
         return value
     handle = known.get(future)
     if handle is None:
-        handle = known[future] = Handle(value, Held(value)) if _is_large(value) else value
+        if not _is_large(value):
+            known[future] = value
+            return value
+        held = Held(value)
+        held.source = weakref.ref(future)
+        handle = known[future] = Handle(value, held)
     return handle
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import weakref
 from concurrent.futures import CancelledError, Future
 from dataclasses import astuple
 from typing import Any
@@ -18,7 +19,7 @@ from girih.errors import DivergenceError
 from girih.futures import leader, outcome, wire
 from girih.futures.crew import Settings
 from girih.futures.dispatch import Dispatcher
-from girih.futures.held import HeldRows
+from girih.futures.held import Held, HeldRows
 from girih.futures.loose import Loose, put_in, take_out
 from girih.futures.post import LEADER, Post
 from girih.futures.recall import FIRST
@@ -53,8 +54,10 @@ class Follower:
         self._tasks: dict[int, Task] = {}  # from rank 0
         self._offered: dict[int, Task] = {}  # tasks of tasks that others run
         self._offers = itertools.count(1)
-        self._futures: dict[Key, tuple[Future[Any], str]] = {}
+        # With what their tasks name: a worker here may need it.
+        self._futures: dict[Key, tuple[Future[Any], str, Any]] = {}
         self._outcomes: dict[Key, tuple[str, int, Any]] = {}
+        self._filled: weakref.WeakValueDictionary[Key, Future[Any]] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
         self._running = threading.RLock()  # the script's thread runs what came too early, in order with what comes now
         self._all_told = threading.Condition(self._lock)
@@ -63,15 +66,17 @@ class Follower:
 
     # --- the script's futures -----------------------------------------------------------------------------------------
 
-    def expect(self, key: Key, label: str) -> Future[Any]:
+    def expect(self, key: Key, label: str, named: Any) -> Future[Any]:
         """The future of a submission, to be filled by what rank 0 tells."""
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()
         with self._lock:
             told = self._outcomes.pop(key, None)
             if told is None:
-                self._futures[key] = future, label
+                self._futures[key] = future, label, named
                 return future
+        with self._lock:
+            self._filled[key] = future
         _fill(future, label, *told)
         return future
 
@@ -83,8 +88,11 @@ class Follower:
     def bring(self, held: HeldRows) -> None:
         """Gives tasks this rank's rows of an array."""
         held.parcel(self.dispatcher.crew.arena)
+        self._bring(held.number, held)
+
+    def _bring(self, number: int, value: Any) -> None:
         with self._running:
-            self._values[held.number] = held
+            self._values[number] = value
             early, self._too_early = self._too_early, []
             for content in early:
                 self._run(*content)
@@ -104,7 +112,9 @@ class Follower:
                 if not self._futures:
                     self._all_told.notify_all()
             if known is not None:
-                _fill(*known, label, told, loose)
+                with self._lock:
+                    self._filled[key] = known[0]
+                _fill(known[0], known[1], label, told, loose)
         elif kind == leader.END:
             self._post.leave(self.executor)
             self.dispatcher.close()
@@ -122,8 +132,11 @@ class Follower:
                 dispatcher.stop_running(task.future, TimeoutError(words) if late else CancelledError(words))
         elif kind == leader.KEEP:
             number, loose, named = content
-            kept = self._values[number] = Kept(number, put_in(dispatcher.crew.arena, loose, shared=True))
+            kept = Kept(number, put_in(dispatcher.crew.arena, loose, shared=True))
             kept.named = [self._values[inner] for inner in named]
+            self._bring(number, kept)
+        elif kind == leader.KEEP_TOLD:
+            self._keep_told(*content)
         elif kind == leader.FORGET:
             self._let_go(self._values.pop(content, None))
         elif kind == leader.GIVE_BACK:
@@ -156,6 +169,20 @@ class Follower:
         self._tasks[number] = task
         self.dispatcher.accept(task)
         self.dispatcher.feed()
+
+    def _keep_told(self, number: int, key: Key) -> None:
+        """Makes a value of an outcome, which the script's future has unless the script has let go of it."""
+        arena = self.dispatcher.crew.arena
+        with self._lock:
+            told, future = self._outcomes.get(key), self._filled.get(key)
+        if told is not None:
+            self._bring(number, Kept(number, put_in(arena, told[2], shared=True)))
+        elif future is not None and future.done():
+            held = Held(future.result(), number)
+            held.parcel(arena)
+            self._bring(number, held)
+        else:
+            self._post.send(LEADER, self.executor, leader.WANT, number)
 
     def _let_go(self, kept: Any) -> None:
         if isinstance(kept, Kept):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import pickle
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -34,6 +35,7 @@ class Held:
         self.number = next(_numbers) if number is None else number
         self.named: list[Held] = []  # those that its own pickle names
         self.forgotten: Callable[[int], None] | None = None  # told at its end
+        self.source: weakref.ref[Future[Any]] | None = None  # whose value it is
         self._parcel: Parcel | None = None
         self._loose: Loose | None = None
         self._arena: Arena | None = None

@@ -207,7 +207,7 @@ class Following:
         if key == (0, 0):
             self._submissions += 1
             key = (0, self._submissions)
-        return self._follower.expect(key, call.label)
+        return self._follower.expect(key, call.label, call.special)
 
     def broadcast(self, value: Any) -> Handle:
         """A handle of what rank 0 puts into every rank's memory."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import marshal
 import threading
+import weakref
 from collections import deque
 from concurrent.futures import CancelledError, Future
 from typing import Any
@@ -35,11 +36,13 @@ KEEP = 5  # a value that tasks will name
 FORGET = 6
 GIVE_BACK = 7
 ANSWER = 8  # what came of a task that was offered
+KEEP_TOLD = 9  # a value that the rank was told as an outcome
 # From them.
 DONE = 17
 RETURNED = 18  # tasks that were asked back
 OFFER = 19  # a task of a task, for whoever has room
 BACKLOG = 20  # tasks of tasks wait there
+WANT = 21  # a value that it was told, and has not got any more
 
 CANCELLED = 99
 # An outcome of so many bytes is a message of its own.
@@ -57,6 +60,8 @@ class LeadingDispatcher(Dispatcher):
         self._upstream: deque[Task] = deque()
         self._placing = threading.Lock()
         self._forgotten: deque[int] = deque()
+        self._told: weakref.WeakKeyDictionary[Future[Any], Any] = weakref.WeakKeyDictionary()  # large results: keys
+        self._values: weakref.WeakValueDictionary[int, Held] = weakref.WeakValueDictionary()
         super().__init__(settings, post)
         self.own = OwnSite(post.rank, workers[post.rank], self)
         self.sites = [
@@ -173,12 +178,22 @@ class LeadingDispatcher(Dispatcher):
         if site is self.own:
             held.parcel(self.crew.arena)
         else:
-            loose = held.loose()
-            site.bytes_sent += count_bytes(loose)
-            self._post.send(site.rank, self.executor, KEEP, (held.number, loose, [one.number for one in held.named]))
-            for inner in held.named:
-                self.keep(inner, site)
+            source = None if held.source is None else held.source()
+            key = None if source is None else self._told.get(source)
+            if key is None:
+                self._send_value(held, site)
+            else:
+                # The rank was told that result already.
+                self._values[held.number] = held
+                self._post.send(site.rank, self.executor, KEEP_TOLD, (held.number, key))
         site.held.add(held.number)
+
+    def _send_value(self, held: Held, site: Site) -> None:
+        loose = held.loose()
+        for inner in held.named:
+            self.keep(inner, site)
+        site.bytes_sent += count_bytes(loose)
+        self._post.send(site.rank, self.executor, KEEP, (held.number, loose, [one.number for one in held.named]))
 
     def hold(self, held: Held, sites: list[Site]) -> None:
         """Puts a value into the memory of some ranks now."""
@@ -238,6 +253,10 @@ class LeadingDispatcher(Dispatcher):
                     task.moved = True
                     self._upstream.appendleft(task)
             self.feed()
+        elif kind == WANT:
+            held = self._values.get(content)
+            if held is not None:
+                self._send_value(held, site)
         elif kind == BACKLOG:
             site.backlog = content
             self.feed()
@@ -266,7 +285,12 @@ class LeadingDispatcher(Dispatcher):
 
     def _tell(self, task: Task, kind: int, loose: Loose) -> None:
         if task.key is not None and self._tell_all:
-            large = count_bytes(loose) > LARGE_BYTES
+            size = count_bytes(loose)
+            for site in self.away:
+                site.bytes_sent += size
+            large = size > LARGE_BYTES
+            if large and kind == wire.RESULT:
+                self._told[task.future] = task.key
             self._post.send_to_all(self.executor, OUTCOME, (task.key, task.label, kind, loose), large=large)
 
     def _deliver(self, task: Task, kind: int, content: Any) -> None:
