@@ -8,8 +8,8 @@
 use crate::distribution::Layout;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::expr::{Node, Recorded, Reduction};
-use crate::lower::{Lowered, Lowering};
+use crate::expr::{Node, Piece, Recorded, Reduction};
+use crate::lower::{Lowered, Lowering, write_whole};
 use crate::shape::Shape;
 use crate::tile::Part;
 use girih_runtime::fingerprint::Fingerprint;
@@ -41,6 +41,48 @@ pub(crate) fn evaluate(world: &World, node: &Arc<Node>) -> Result<()> {
         node.set(part);
     }
     Ok(())
+}
+
+/// A node as `base`, with boxes of other arrays over it. Collective unless all is small.
+///
+/// Nobody else may see `base` if its value is to be written in place; else each rank copies what it has. Which of the
+/// two it is may differ from rank to rank, for messages carry nothing but elements of the boxes.
+///
+/// # Errors
+/// As [`evaluate`]; `base` may then have been written in part.
+pub(crate) fn overwrite(world: &World, base: &Arc<Node>, pieces: Vec<Piece>) -> Result<Arc<Node>> {
+    pieces.iter().try_for_each(|piece| evaluate(world, &piece.input))?;
+    let part = value(world, base)?;
+    let alone = Arc::strong_count(base) == 1 && Arc::strong_count(&part) == 2;
+    let node = Node::recorded(base.shape.clone(), base.dtype, base.layout, Recorded::Join { pieces: pieces.clone() });
+    let room = || if alone { Ok(None) } else { part.alike(world.memory()).map(Some) };
+    let whole = pieces.iter().all(|piece| piece.input.layout == Layout::Replicated);
+    if base.layout == Layout::Replicated && whole {
+        let target = room()?.map_or_else(
+            || Part::clone(&part),
+            |copy| {
+                copy.tiles()[0].cell.write().copy_from_slice(&part.tiles()[0].cell.read());
+                copy
+            },
+        );
+        write_whole(&pieces, &node.shape, &mut target.tiles()[0].cell.write());
+        node.set(target);
+        return Ok(node);
+    }
+    let mut lowering = Lowering::new(world);
+    let recorded =
+        room().map_err(Error::from).and_then(|copy| lowering.assign(&node, &pieces, Part::clone(&part), copy));
+    let Lowered { graph, outputs, .. } = lowering.finish();
+    let mut graph = graph.unwrap_or_else(|| world.graph("assign"));
+    let detail = pieces.iter().fold(Fingerprint::default(), |print, piece| {
+        print.bytes(format!("{:?} {:?} {:?}", piece.lengths, piece.from, piece.to).as_bytes())
+    });
+    graph.describe(&format!("assignment to {}", described(base)), detail);
+    world.run_recorded(finished(graph, recorded))?;
+    for (node, part) in outputs {
+        node.set(part);
+    }
+    Ok(node)
 }
 
 /// The value of a node.
@@ -152,6 +194,7 @@ fn operation(node: &Arc<Node>) -> String {
         Some(Recorded::Product { .. } | Recorded::Across { .. }) => "product".to_string(),
         Some(Recorded::Custom { kernel, .. }) => kernel.described(),
         Some(Recorded::View { .. }) => "view".to_string(),
+        Some(Recorded::Join { pieces }) => format!("join of {}", pieces.len()),
     };
     text.to_lowercase()
 }

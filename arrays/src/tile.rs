@@ -55,6 +55,15 @@ impl Part {
         Part::cut(memory, Layout::Rows, [(rows, bytes)].into_iter())
     }
 
+    /// Room for as much as this part has, cut alike.
+    ///
+    /// # Errors
+    /// Local: `Error::Memory`.
+    pub fn alike(&self, memory: &Arc<Memory>) -> Result<Part> {
+        let tiles = self.tiles.iter().map(|tile| (tile.rows.clone(), tile.cell.bytes()));
+        Part::cut(memory, self.layout, tiles)
+    }
+
     fn cut(memory: &Arc<Memory>, layout: Layout, tiles: impl Iterator<Item = (Range<usize>, usize)>) -> Result<Part> {
         let (rows, lengths): (Vec<_>, Vec<_>) = tiles.unzip();
         let bytes = lengths.iter().sum();

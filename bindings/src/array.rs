@@ -1,9 +1,9 @@
 //! The methods of `girih.Array`.
 
 use crate::error::array_error;
-use crate::handle::{PyArray, detached};
+use crate::handle::{PyArray, detached, viewed};
 use crate::numpy;
-use crate::operand::{Lengths, no_scalar, to_array, to_casting, to_dtype, to_indices, to_operand_beside, to_weak};
+use crate::operand::{Lengths, no_scalar, to_array, to_casting, to_dtype, to_operand_beside, to_weak};
 use girih_arrays::linalg;
 use girih_arrays::{Array, Binary, DType, Layout, Scalar, Unary};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -53,12 +53,12 @@ impl PyArray {
 
     fn __matmul__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<PyArray> {
         let other = to_array(other)?;
-        detached(py, || linalg::matmul(&self.0, &other))
+        detached(py, || linalg::matmul(&self.value(), &other))
     }
 
     fn __rmatmul__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<PyArray> {
         let other = to_array(other)?;
-        detached(py, || linalg::matmul(&other, &self.0))
+        detached(py, || linalg::matmul(&other, &self.value()))
     }
 
     fn __richcmp__(&self, other: &Bound<'_, PyAny>, compare: CompareOp) -> PyResult<Py<PyAny>> {
@@ -74,35 +74,30 @@ impl PyArray {
     }
 
     fn __neg__(&self, py: Python<'_>) -> PyResult<PyArray> {
-        detached(py, || self.0.unary(Unary::Negative))
+        detached(py, || self.value().unary(Unary::Negative))
     }
 
     fn __pos__(&self) -> PyResult<PyArray> {
-        if self.0.dtype() == DType::Bool {
+        if self.value().dtype() == DType::Bool {
             return Err(PyTypeError::new_err("the numpy boolean positive, the `+` operator, is not supported"));
         }
-        Ok(PyArray(self.0.clone()))
+        Ok(PyArray::new(self.value()))
     }
 
     fn __abs__(&self, py: Python<'_>) -> PyResult<PyArray> {
-        detached(py, || self.0.unary(Unary::Absolute))
+        detached(py, || self.value().unary(Unary::Absolute))
     }
 
     fn __invert__(&self, py: Python<'_>) -> PyResult<PyArray> {
-        detached(py, || self.0.unary(Unary::Invert))
-    }
-
-    fn __getitem__(&self, py: Python<'_>, index: &Bound<'_, PyAny>) -> PyResult<PyArray> {
-        let indices = to_indices(index)?;
-        detached(py, || self.0.slice(&indices))
+        detached(py, || self.value().unary(Unary::Invert))
     }
 
     fn __len__(&self) -> PyResult<usize> {
-        self.0.shape().first().copied().ok_or_else(|| PyTypeError::new_err("len() of unsized object"))
+        self.value().shape().first().copied().ok_or_else(|| PyTypeError::new_err("len() of unsized object"))
     }
 
     fn __iter__(slf: Bound<'_, PyArray>) -> PyResult<Rows> {
-        let rows = slf.get().0.shape().first().copied();
+        let rows = slf.get().value().shape().first().copied();
         let rows = rows.ok_or_else(|| PyTypeError::new_err("iteration over a 0-d array"))?;
         Ok(Rows { array: slf.unbind(), next: 0, rows })
     }
@@ -131,7 +126,7 @@ impl PyArray {
     }
 
     fn __index__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        if !self.0.dtype().is_integer() || !self.0.shape().is_empty() {
+        if !self.value().dtype().is_integer() || !self.value().shape().is_empty() {
             return Err(PyTypeError::new_err("only integer scalar arrays can be converted to a scalar index"));
         }
         self.item(py)
@@ -149,14 +144,14 @@ impl PyArray {
     fn __contains__(&self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = value.py();
         let equal = self.operator(Binary::Equal, value, false)?;
-        let equal = equal.bind(py).cast::<PyArray>()?.get().0.clone();
+        let equal = equal.bind(py).cast::<PyArray>()?.get().value();
         let found = py.detach(|| equal.any(None, false)?.to_scalar()).map_err(|error| array_error(py, &error))?;
         Ok(found.to_bool())
     }
 
     fn __format__(slf: Bound<'_, PyArray>, spec: &str) -> PyResult<String> {
         let py = slf.py();
-        if slf.get().0.shape().is_empty() {
+        if slf.get().value().shape().is_empty() {
             return slf.get().item(py)?.call_method1(py, "__format__", (spec,))?.extract(py);
         }
         if spec.is_empty() {
@@ -181,12 +176,12 @@ impl PyArray {
 
     #[getter]
     fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        PyTuple::new(py, self.0.shape())
+        PyTuple::new(py, self.value().shape())
     }
 
     #[getter]
     fn ndim(&self) -> usize {
-        self.0.shape().len()
+        self.value().shape().len()
     }
 
     #[getter]
@@ -196,31 +191,31 @@ impl PyArray {
 
     #[getter]
     fn nbytes(&self) -> usize {
-        self.elements() * self.0.dtype().bytes()
+        self.elements() * self.value().dtype().bytes()
     }
 
     #[getter]
     fn dtype(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        Ok(numpy::dtype(py, self.0.dtype())?.into_any().unbind())
+        Ok(numpy::dtype(py, self.value().dtype())?.into_any().unbind())
     }
 
     #[getter(T)]
     fn transposed(&self, py: Python<'_>) -> PyResult<PyArray> {
-        detached(py, || self.0.transpose())
+        viewed(py, || self.handle().permute(None))
     }
 
     #[getter]
     fn local(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let local = py.detach(|| self.0.local()).map_err(|error| array_error(py, &error))?;
+        let local = py.detach(|| self.value().local()).map_err(|error| array_error(py, &error))?;
         numpy::view(py, local)
     }
 
     #[getter]
     fn distribution(&self) -> String {
-        match self.0.layout() {
+        match self.value().layout() {
             Layout::Replicated => "replicated".to_string(),
             Layout::Rows => {
-                let size = self.0.world().size();
+                let size = self.value().world().size();
                 format!("rows over {size} rank{}", if size == 1 { "" } else { "s" })
             }
         }
@@ -245,32 +240,39 @@ impl PyArray {
     }
 
     #[pyo3(signature = (dtype, *, casting = "unsafe", copy = true))]
-    fn astype(&self, py: Python<'_>, dtype: &Bound<'_, PyAny>, casting: &str, copy: bool) -> PyResult<PyArray> {
-        // Nobody changes an array, so a copy and the array itself cannot be told apart.
-        let _ = copy;
+    fn astype<'py>(
+        slf: &Bound<'py, PyArray>,
+        dtype: &Bound<'py, PyAny>,
+        casting: &str,
+        copy: bool,
+    ) -> PyResult<Bound<'py, PyArray>> {
+        let (py, array) = (slf.py(), slf.get().value());
         let dtype = to_dtype(Some(dtype))?.ok_or_else(|| PyTypeError::new_err("astype needs a dtype"))?;
-        if !self.0.dtype().can_cast(dtype, to_casting(casting)?) {
+        if !array.dtype().can_cast(dtype, to_casting(casting)?) {
             let text = format!(
                 "Cannot cast array data from dtype('{}') to dtype('{dtype}') according to the rule '{casting}'",
-                self.0.dtype()
+                array.dtype()
             );
             return Err(PyTypeError::new_err(text));
         }
-        detached(py, || self.0.astype(dtype))
+        if !copy && array.dtype() == dtype {
+            return Ok(slf.clone());
+        }
+        Bound::new(py, detached(py, || array.astype(dtype))?)
     }
 
     #[getter]
     fn real(&self, py: Python<'_>) -> PyResult<PyArray> {
-        detached(py, || self.0.unary(Unary::Real))
+        detached(py, || self.value().unary(Unary::Real))
     }
 
     #[getter]
     fn imag(&self, py: Python<'_>) -> PyResult<PyArray> {
-        detached(py, || self.0.unary(Unary::Imag))
+        detached(py, || self.value().unary(Unary::Imag))
     }
 
     fn conj(&self, py: Python<'_>) -> PyResult<PyArray> {
-        detached(py, || self.0.unary(Unary::Conjugate))
+        detached(py, || self.value().unary(Unary::Conjugate))
     }
 
     fn conjugate(&self, py: Python<'_>) -> PyResult<PyArray> {
@@ -279,7 +281,7 @@ impl PyArray {
 
     #[getter]
     fn itemsize(&self) -> usize {
-        self.0.dtype().bytes()
+        self.value().dtype().bytes()
     }
 
     #[pyo3(signature = (*shape))]
@@ -289,7 +291,7 @@ impl PyArray {
         } else {
             shape.extract::<Vec<i64>>()?
         };
-        detached(py, || self.0.reshape(&lengths))
+        viewed(py, || self.handle().reshape(&lengths))
     }
 
     fn item(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
@@ -310,7 +312,7 @@ impl PyArray {
     }
 
     fn copy(&self) -> PyArray {
-        PyArray(self.0.clone())
+        PyArray::new(self.value())
     }
 
     fn __reduce__(&self) -> PyResult<Py<PyAny>> {
@@ -320,35 +322,40 @@ impl PyArray {
 
 impl PyArray {
     fn elements(&self) -> usize {
-        self.0.shape().iter().product()
+        self.value().shape().iter().product()
     }
 
     fn scalar(&self, py: Python<'_>) -> PyResult<Scalar> {
         if self.elements() != 1 {
-            return Err(no_scalar(self.0.shape()));
+            return Err(no_scalar(self.value().shape()));
         }
-        py.detach(|| self.0.to_scalar()).map_err(|error| array_error(py, &error))
+        py.detach(|| self.value().to_scalar()).map_err(|error| array_error(py, &error))
     }
 
     fn to_numpy(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let bytes = py.detach(|| self.0.to_bytes()).map_err(|error| array_error(py, &error))?;
-        numpy::owned_bytes(py, self.0.shape(), self.0.dtype(), &bytes)
+        let bytes = py.detach(|| self.value().to_bytes()).map_err(|error| array_error(py, &error))?;
+        numpy::owned_bytes(py, self.value().shape(), self.value().dtype(), &bytes)
     }
 
     fn described(&self) -> String {
-        let shape: Vec<String> = self.0.shape().iter().map(usize::to_string).collect();
+        let shape: Vec<String> = self.value().shape().iter().map(usize::to_string).collect();
         let comma = if shape.len() == 1 { "," } else { "" };
-        format!("girih.Array(shape=({}{comma}), dtype={}, {})", shape.join(", "), self.0.dtype(), self.distribution())
+        format!(
+            "girih.Array(shape=({}{comma}), dtype={}, {})",
+            shape.join(", "),
+            self.value().dtype(),
+            self.distribution()
+        )
     }
 
     /// An operator; `NotImplemented` for what is no array, so that Python asks the other side.
     fn operator(&self, op: Binary, other: &Bound<'_, PyAny>, reflected: bool) -> PyResult<Py<PyAny>> {
         let py = other.py();
-        let other = match to_operand_beside(other, self.0.dtype(), op) {
+        let other = match to_operand_beside(other, self.value().dtype(), op) {
             Ok(other) => other,
             Err(_) if matches!(op, Binary::Equal | Binary::NotEqual) && is_no_number(other) => {
-                let (world, shape, differs) = (self.0.world(), self.0.shape(), op == Binary::NotEqual);
-                let all = detached(py, || Array::full(world, shape, Scalar::Bool(differs), DType::Bool))?;
+                let (like, differs) = (self.value(), op == Binary::NotEqual);
+                let all = detached(py, || Array::full(like.world(), like.shape(), Scalar::Bool(differs), DType::Bool))?;
                 return Ok(Bound::new(py, all)?.into_any().unbind());
             }
             Err(error) if error.is_instance_of::<PyTypeError>(py) && !other.hasattr("dtype")? => {
@@ -356,8 +363,9 @@ impl PyArray {
             }
             Err(error) => return Err(error),
         };
-        let result =
-            detached(py, || if reflected { self.0.binary_reversed(op, other) } else { self.0.binary(op, other) })?;
+        let result = detached(py, || {
+            if reflected { self.value().binary_reversed(op, other) } else { self.value().binary(op, other) }
+        })?;
         Ok(Bound::new(py, result)?.into_any().unbind())
     }
 
@@ -372,7 +380,7 @@ impl PyArray {
         }
         // NumPy's fast path, with the same bits as a product.
         if !reflected && matches!(to_weak(other), Ok(Some(Scalar::Int(2)))) {
-            let square = detached(other.py(), || self.0.unary(Unary::Square))?;
+            let square = detached(other.py(), || self.value().unary(Unary::Square))?;
             return Ok(Bound::new(other.py(), square)?.into_any().unbind());
         }
         self.operator(Binary::Power, other, reflected)
@@ -404,6 +412,6 @@ impl Rows {
         }
         self.next += 1;
         let index = girih_arrays::Index::At(self.next - 1);
-        detached(py, || self.array.get().0.slice(&[index])).map(Some)
+        viewed(py, || self.array.get().handle().slice(&[index])).map(Some)
     }
 }

@@ -112,19 +112,22 @@ pub(crate) fn eye(
 
 #[pyfunction]
 #[pyo3(signature = (a, dtype = None))]
-pub(crate) fn asarray(a: &Bound<'_, PyAny>, dtype: Option<&Bound<'_, PyAny>>) -> PyResult<PyArray> {
+pub(crate) fn asarray<'py>(a: &Bound<'py, PyAny>, dtype: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyAny>> {
     let py = a.py();
-    match (to_dtype(dtype)?, a.cast::<PyArray>()) {
-        (None, _) => Ok(PyArray(to_array(a)?)),
+    let array = match (to_dtype(dtype)?, a.cast::<PyArray>()) {
+        (None, Ok(_)) => return Ok(a.clone()),
+        (Some(dtype), Ok(array)) if array.get().value().dtype() == dtype => return Ok(a.clone()),
         (Some(dtype), Ok(array)) => {
-            let array = array.get().0.clone();
-            detached(py, || array.astype(dtype))
+            let array = array.get().value();
+            detached(py, || array.astype(dtype))?
         }
+        (None, Err(_)) => PyArray::new(to_array(a)?),
         (Some(dtype), Err(_)) => {
             let array = py.import("numpy")?.call_method1("asarray", (a, dtype.name()))?;
-            Ok(PyArray(to_array(&array)?))
+            PyArray::new(to_array(&array)?)
         }
-    }
+    };
+    Ok(Bound::new(py, array)?.into_any())
 }
 
 #[pyfunction]

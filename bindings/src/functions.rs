@@ -83,16 +83,9 @@ pub(crate) fn matmul(x: &Bound<'_, PyAny>, y: &Bound<'_, PyAny>) -> PyResult<PyA
 }
 
 #[pyfunction]
-#[pyo3(signature = (x, /))]
-pub(crate) fn transpose(x: &Bound<'_, PyAny>) -> PyResult<PyArray> {
-    let array = to_array(x)?;
-    detached(x.py(), || array.transpose())
-}
-
-#[pyfunction]
 #[pyo3(signature = (*arrays))]
 pub(crate) fn wait(py: Python<'_>, arrays: Vec<PyRef<'_, PyArray>>) -> PyResult<()> {
-    let arrays: Vec<Array> = arrays.iter().map(|array| array.0.clone()).collect();
+    let arrays: Vec<Array> = arrays.iter().map(|array| array.value()).collect();
     let done = py.detach(|| arrays.iter().try_for_each(Array::wait));
     done.map_err(|error| array_error(py, &error))
 }

@@ -40,7 +40,7 @@ impl PyObservations {
     #[new]
     #[pyo3(signature = (rows, /))]
     fn new(py: Python<'_>, rows: PyRef<'_, PyArray>) -> PyResult<PyObservations> {
-        let rows = rows.0.clone();
+        let rows = rows.value();
         let typed = py.detach(|| match rows.dtype() {
             DType::Float32 => Observations::new(&rows).map(Typed::Float32),
             DType::Float64 => Observations::new(&rows).map(Typed::Float64),
@@ -75,7 +75,7 @@ impl PyObservations {
     /// The same rows, each counted as often as its weight says.
     #[pyo3(signature = (weights, /))]
     fn weighted(&self, py: Python<'_>, weights: PyRef<'_, PyArray>) -> PyResult<PyObservations> {
-        let weights = weights.0.clone();
+        let weights = weights.value();
         let dtype = match &self.0 {
             Typed::Float32(_) => DType::Float32,
             Typed::Float64(_) => DType::Float64,
@@ -179,7 +179,7 @@ impl PyObservations {
             let bytes = bytemuck::cast_slice(&wide);
             let array = py.detach(|| Array::from_local(&world, &[wide.len()], DType::Int64, bytes));
             let array = array.map_err(|error| cluster_error(py, &error.into()))?;
-            return Ok(Bound::new(py, PyArray(array))?.into_any().unbind());
+            return Ok(Bound::new(py, PyArray::new(array))?.into_any().unbind());
         }
         let parts = py.detach(|| world.all_gather_bytes(bytemuck::cast_slice(labels).to_vec()));
         let parts = parts.map_err(|error| cluster_error(py, &error.into()))?.concat();
@@ -202,7 +202,7 @@ fn distances<T: Real + Element + numpy::Element + Default>(
     let own = [mine.len() / shape[0], shape[0]];
     if as_array {
         let array = py.detach(|| Array::from_local(world, &own, T::DTYPE, bytemuck::cast_slice(&mine)));
-        return Ok(Bound::new(py, PyArray(array.map_err(|error| fail(error.into()))?))?.into_any().unbind());
+        return Ok(Bound::new(py, PyArray::new(array.map_err(|error| fail(error.into()))?))?.into_any().unbind());
     }
     if world.size() == 1 {
         return owned(py, &own, mine);

@@ -10,11 +10,13 @@ mod error;
 mod fft;
 mod functions;
 mod handle;
+mod index;
 mod kmeans;
 mod linalg;
 mod mailbox;
 mod numpy;
 mod operand;
+mod order;
 mod random;
 mod reductions;
 mod spatial;
@@ -41,7 +43,7 @@ mod _native {
     };
 
     #[pymodule_export]
-    use super::functions::{argument, clip, matmul, reduce, scan, transpose, variance, wait, r#where};
+    use super::functions::{argument, clip, matmul, reduce, scan, variance, wait, r#where};
 
     #[pymodule_export]
     use super::ufunc::PyUfunc;
@@ -50,7 +52,7 @@ mod _native {
     use super::mailbox::PyMailbox;
 
     #[pymodule_export]
-    use super::linalg::{factor, frame_products, permute, tall_qr};
+    use super::linalg::{factor, frame_products, tall_qr};
 
     #[pymodule_export]
     use super::fft::{chirp, fourier, twiddled};
@@ -60,6 +62,14 @@ mod _native {
 
     #[pymodule_export]
     use super::random::PyStream;
+
+    #[pymodule_export]
+    use super::index::{
+        broadcast_to, concatenate, diagonal, flatnonzero, may_share_memory, nonzero, shares_memory, transpose,
+    };
+
+    #[pymodule_export]
+    use super::order::{add_by_integer, argsort, count_integers, distinct_by_rank, search_sorted, select_sorted, sort};
 
     #[pymodule_export]
     use super::kmeans::{PyModel, PyObservations};

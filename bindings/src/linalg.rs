@@ -34,18 +34,11 @@ pub(crate) fn factor(kind: &str, x: &Bound<'_, PyAny>, b: Option<&Bound<'_, PyAn
 }
 
 #[pyfunction]
-#[pyo3(signature = (x, order, /))]
-pub(crate) fn permute(x: &Bound<'_, PyAny>, order: Vec<i64>) -> PyResult<PyArray> {
-    let array = to_array(x)?;
-    detached(x.py(), || array.permute(&order))
-}
-
-#[pyfunction]
 #[pyo3(signature = (x, /))]
 pub(crate) fn tall_qr(x: &Bound<'_, PyAny>) -> PyResult<(PyArray, PyArray)> {
     let (py, array) = (x.py(), to_array(x)?);
     let (q, r) = py.detach(|| linalg::tall_qr(&array)).map_err(|error| array_error(py, &error))?;
-    Ok((PyArray(q), PyArray(r)))
+    Ok((PyArray::new(q), PyArray::new(r)))
 }
 
 #[pyfunction]

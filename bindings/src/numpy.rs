@@ -115,8 +115,8 @@ fn typed_view<T: numpy::Element>(py: Python<'_>, local: Local) -> PyResult<Py<Py
     let Local { part, shape, .. } = local;
     assert_eq!(shape.iter().product::<usize>() * size_of::<T>(), part.bytes(), "a part has its shape's bytes");
     let start = part.slab().address().cast::<T>();
-    // SAFETY: the slab holds that many initialised elements, aligned to a cache line; an array whose value is there
-    // is never written again, and `Owner` keeps the slab.
+    // SAFETY: the slab holds that many initialised elements, aligned to a cache line; a value that is there is only
+    // written in place when its node alone holds the part, and `Owner` holds it too, which also keeps the slab.
     let elements = unsafe { ArrayView::from_shape_ptr(IxDyn(&shape), start) };
     let owner = Bound::new(py, Owner { _part: part })?.into_any();
     // SAFETY: `owner` becomes the base of the NumPy array, so the memory outlives every view.

@@ -5,10 +5,10 @@ use crate::handle::PyArray;
 use crate::numpy::{dtype_of, elements};
 use crate::world::world;
 use girih_arrays::array::Operand;
-use girih_arrays::{Array, Binary, Casting, DType, Index, Loops, Scalar};
-use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
+use girih_arrays::{Array, Binary, Casting, DType, Loops, Scalar};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyComplex, PyComplexMethods, PyEllipsis, PyFloat, PyInt, PySlice, PyTuple};
+use pyo3::types::{PyBool, PyComplex, PyComplexMethods, PyFloat, PyInt};
 
 /// An array of anything that NumPy takes; the same on every rank.
 ///
@@ -16,7 +16,7 @@ use pyo3::types::{PyBool, PyComplex, PyComplexMethods, PyEllipsis, PyFloat, PyIn
 /// `TypeError` for a dtype that girih does not have.
 pub(crate) fn to_array(value: &Bound<'_, PyAny>) -> PyResult<Array> {
     if let Ok(array) = value.cast::<PyArray>() {
-        return Ok(array.get().0.clone());
+        return Ok(array.get().value());
     }
     let py = value.py();
     let array = py.import("numpy")?.call_method1("asarray", (value,))?;
@@ -168,57 +168,6 @@ impl Lengths {
         };
         self.list().into_iter().map(length).collect()
     }
-}
-
-/// What stands between an array's brackets.
-///
-/// # Errors
-/// `IndexError` for what is neither integer, slice, ellipsis nor None.
-pub(crate) fn to_indices(index: &Bound<'_, PyAny>) -> PyResult<Vec<Index>> {
-    match index.cast::<PyTuple>() {
-        Ok(tuple) => tuple.iter().map(|part| to_index(&part)).collect(),
-        Err(_) => Ok(vec![to_index(index)?]),
-    }
-}
-
-fn to_index(index: &Bound<'_, PyAny>) -> PyResult<Index> {
-    if index.is_none() {
-        return Ok(Index::NewAxis);
-    }
-    if index.is_instance_of::<PyEllipsis>() {
-        return Ok(Index::Ellipsis);
-    }
-    if let Ok(slice) = index.cast::<PySlice>() {
-        let bound = |name| -> PyResult<Option<i64>> {
-            let bound = slice.getattr(name)?;
-            if bound.is_none() { Ok(None) } else { Ok(Some(to_bound(&bound)?)) }
-        };
-        return Ok(Index::Slice { start: bound("start")?, stop: bound("stop")?, step: bound("step")? });
-    }
-    if index.is_instance_of::<PyBool>() {
-        return Err(unsupported_index());
-    }
-    Ok(Index::At(to_place(index)?))
-}
-
-fn to_place(index: &Bound<'_, PyAny>) -> PyResult<i64> {
-    let place = index.call_method0("__index__").map_err(|_| unsupported_index())?;
-    place.extract().map_err(|_| PyIndexError::new_err("cannot fit 'int' into an index-sized integer"))
-}
-
-/// As Python does it, a bound beyond all arrays is brought to where arrays end.
-fn to_bound(bound: &Bound<'_, PyAny>) -> PyResult<i64> {
-    let place = bound
-        .call_method0("__index__")
-        .map_err(|_| PyTypeError::new_err("slice indices must be integers or None or have an __index__ method"))?;
-    place.extract().or_else(|_| Ok(if place.gt(0)? { i64::MAX } else { -i64::MAX }))
-}
-
-fn unsupported_index() -> PyErr {
-    PyIndexError::new_err(
-        "girih arrays are indexed by integers, slices (`:`), ellipsis (`...`) and None; \
-         for masks use `gr.where`, for rows by number `np.asarray(x)[rows]`",
-    )
 }
 
 /// The exception for a value that is no array.

@@ -69,8 +69,8 @@ fn reduction(
         return forward(slf, name, &all.add(rest)?.cast_into::<PyTuple>()?, options);
     };
     let axes = Axes::list(axis.filter(|axis| !axis.is_none()).map(|axis| axis.extract()).transpose()?);
-    let array = &slf.get().0;
-    let result = detached(py, || reduced(array, name, axes.as_deref(), keep))?;
+    let array = slf.get().value();
+    let result = detached(py, || reduced(&array, name, axes.as_deref(), keep))?;
     Ok(Bound::new(py, result)?.into_any().unbind())
 }
 

@@ -6,10 +6,12 @@
 mod arithmetic;
 mod create;
 mod custom;
+mod joins;
 mod reductions;
 mod views;
 
 pub(crate) use create::room;
+pub(crate) use views::reshaped;
 
 pub use arithmetic::Operand;
 
@@ -61,6 +63,19 @@ impl Array {
             evaluate(world, &node)?;
         }
         Ok(Array { world: world.clone(), node })
+    }
+
+    /// A handle of a node; a small one is computed now, or, if that fails, when its value is asked for.
+    pub(crate) fn of(world: &World, node: Arc<Node>) -> Array {
+        if node.layout == Layout::Replicated && node.part().is_none() && is_immediate(&node) {
+            drop(evaluate(world, &node));
+        }
+        Array::recorded(world, node)
+    }
+
+    /// A handle of a node as it is.
+    pub(crate) fn recorded(world: &World, node: Arc<Node>) -> Array {
+        Array { world: world.clone(), node }
     }
 
     pub(crate) fn ready(world: &World, shape: Shape, dtype: DType, part: Part) -> Array {

@@ -2,7 +2,7 @@
 
 use super::Array;
 use crate::error::{Error, Result};
-use crate::expr::{self, Index, View};
+use crate::expr::{self, Index, Picked, View};
 use crate::shape::{Shape, broadcast, normalise_axis};
 
 impl Array {
@@ -13,7 +13,7 @@ impl Array {
     /// # Errors
     /// Replicated: `Error::Index` if an index is out of bounds or there are too many.
     pub fn slice(&self, indices: &[Index]) -> Result<Array> {
-        let (view, shape) = View::indexed(&self.node().shape, indices)?;
+        let Picked { view, shape, .. } = View::indexed(&self.node().shape, indices)?;
         let shape = Shape::new(&shape)?;
         self.with(expr::view(self.node(), view, shape))
     }
@@ -53,26 +53,7 @@ impl Array {
     /// # Errors
     /// Replicated: `Error::Shape` if the number of elements differs.
     pub fn reshape(&self, lengths: &[i64]) -> Result<Array> {
-        let elements = self.node().shape.elements();
-        let refused = || {
-            let length = |&length: &i64| if length == -1 { "newaxis".to_string() } else { length.to_string() };
-            let wanted = lengths.iter().map(length).collect::<Vec<_>>().join(",");
-            Error::Shape(format!("cannot reshape array of size {elements} into shape ({wanted})"))
-        };
-        if lengths.iter().filter(|&&length| length == -1).count() > 1 {
-            return Err(Error::Shape("can only specify one unknown dimension".to_string()));
-        }
-        let known = lengths.iter().filter(|&&length| length != -1).map(|&length| usize::try_from(length));
-        let known: Vec<usize> = known.collect::<Result<_, _>>().map_err(|_| refused())?;
-        let product = known.iter().try_fold(1_usize, |all, &one| all.checked_mul(one)).ok_or_else(refused)?;
-        let unknown = known.len() < lengths.len();
-        // Nothing in nothing goes any number of times.
-        let missing = elements.checked_div(product).or((!unknown).then_some(0)).ok_or_else(refused)?;
-        let lengths: Vec<usize> = lengths.iter().map(|&length| usize::try_from(length).unwrap_or(missing)).collect();
-        let shape = Shape::new(&lengths)?;
-        if shape.elements() != elements {
-            return Err(refused());
-        }
+        let shape = reshaped(&self.node().shape, lengths)?;
         if shape == self.node().shape {
             return Ok(self.clone());
         }
@@ -98,4 +79,32 @@ impl Array {
         let view = View::broadcast(&self.node().shape, &shape);
         self.with(expr::view(self.node(), view, shape))
     }
+}
+
+/// Another shape for the same elements; one length may be -1.
+///
+/// # Errors
+/// Replicated: `Error::Shape` if the number of elements differs.
+pub(crate) fn reshaped(shape: &Shape, lengths: &[i64]) -> Result<Shape> {
+    let elements = shape.elements();
+    let refused = || {
+        let length = |&length: &i64| if length == -1 { "newaxis".to_string() } else { length.to_string() };
+        let wanted = lengths.iter().map(length).collect::<Vec<_>>().join(",");
+        Error::Shape(format!("cannot reshape array of size {elements} into shape ({wanted})"))
+    };
+    if lengths.iter().filter(|&&length| length == -1).count() > 1 {
+        return Err(Error::Shape("can only specify one unknown dimension".to_string()));
+    }
+    let known = lengths.iter().filter(|&&length| length != -1).map(|&length| usize::try_from(length));
+    let known: Vec<usize> = known.collect::<Result<_, _>>().map_err(|_| refused())?;
+    let product = known.iter().try_fold(1_usize, |all, &one| all.checked_mul(one)).ok_or_else(refused)?;
+    let unknown = known.len() < lengths.len();
+    // Nothing in nothing goes any number of times.
+    let missing = elements.checked_div(product).or((!unknown).then_some(0)).ok_or_else(refused)?;
+    let lengths: Vec<usize> = lengths.iter().map(|&length| usize::try_from(length).unwrap_or(missing)).collect();
+    let shape = Shape::new(&lengths)?;
+    if shape.elements() != elements {
+        return Err(refused());
+    }
+    Ok(shape)
 }

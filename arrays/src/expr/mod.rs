@@ -11,6 +11,6 @@ pub(crate) use infer::{
     Operand, binary, cast, custom, fill, gather, out_of_bounds, product, reduce, scan, select, sequence, transpose,
     unary, view,
 };
-pub(crate) use node::{Node, Recorded, Reduction};
+pub(crate) use node::{Node, Piece, Recorded, Reduction};
 pub use view::Index;
-pub(crate) use view::View;
+pub(crate) use view::{Picked, View};

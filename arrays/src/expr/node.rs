@@ -58,6 +58,20 @@ pub(crate) enum Recorded {
     Custom { kernel: Arc<Kernel>, aligned: usize, inputs: Vec<Arc<Node>> },
     /// Elements at other places.
     View { input: Arc<Node>, view: View },
+    /// Boxes of other arrays, the later ones over the earlier; together they fill the array.
+    Join { pieces: Vec<Piece> },
+}
+
+/// A box of elements of another array, and where it goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub(crate) input: Arc<Node>,
+    /// The lengths of the box.
+    pub(crate) lengths: Vec<usize>,
+    /// Where its elements are in the input.
+    pub(crate) from: View,
+    /// Where they go in the result.
+    pub(crate) to: View,
 }
 
 /// What a reduction does.
@@ -161,6 +175,7 @@ impl Recorded {
             Recorded::Reduce { input, .. } | Recorded::Scan { input, .. } | Recorded::View { input, .. } => vec![input],
             Recorded::Product { lhs, rhs, .. } => vec![lhs, rhs],
             Recorded::Across { x, y } => vec![x, y],
+            Recorded::Join { pieces } => pieces.iter().map(|piece| &piece.input).collect(),
         }
     }
 }

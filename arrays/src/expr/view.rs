@@ -26,6 +26,7 @@ pub enum Index {
 ///
 /// Element (i, j, ...) of the view is element `offset + Σ steps·(i, j, ...)` of the source's row
 /// `row + row_step·i`, where i runs along `row_axis`. A flat view takes both sides as one long axis.
+/// The step along `row_axis` is zero but for diagonals, on which rows and columns change together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct View {
     /// Both sides are one long axis of elements.
@@ -35,7 +36,7 @@ pub(crate) struct View {
     pub(crate) row: isize,
     pub(crate) row_step: isize,
     pub(crate) offset: isize,
-    /// Steps within a row of the source, in elements; zero along `row_axis`.
+    /// Steps within a row of the source, in elements.
     pub(crate) steps: Vec<isize>,
 }
 
@@ -76,8 +77,13 @@ impl View {
         view
     }
 
-    /// Basic indexing, and the shape it gives.
-    pub(crate) fn indexed(shape: &Shape, indices: &[Index]) -> Result<(View, Shape), ShapeError> {
+    /// No element, whatever the shape.
+    pub(crate) fn nothing(shape: &Shape) -> View {
+        View { steps: vec![0; shape.len()], ..View::start() }
+    }
+
+    /// Basic indexing.
+    pub(crate) fn indexed(shape: &Shape, indices: &[Index]) -> Result<Picked, ShapeError> {
         let named = indices.iter().filter(|index| matches!(index, Index::At(_) | Index::Slice { .. })).count();
         let ellipses = indices.iter().filter(|index| **index == Index::Ellipsis).count();
         if ellipses > 1 {
@@ -88,25 +94,43 @@ impl View {
                 format!("too many indices for array: array is {}-dimensional, but {named} were indexed", shape.len());
             return Err(ShapeError::Index(text));
         }
-        let mut builder =
-            Builder { shape, strides: shape.strides(), axis: 0, lengths: Vec::new(), view: View::start() };
+        let mut builder = Builder {
+            shape,
+            strides: shape.strides(),
+            axis: 0,
+            lengths: Vec::new(),
+            axes: Vec::new(),
+            starts: vec![0; shape.len()],
+            view: View::start(),
+        };
         for index in indices {
             match *index {
                 Index::At(at) => builder.at(at)?,
                 Index::Slice { start, stop, step } => builder.slice(start, stop, step)?,
-                Index::NewAxis => builder.push(1, 0, false),
+                Index::NewAxis => builder.push(1, 0, (None, 0)),
                 Index::Ellipsis => (0..shape.len() - named).for_each(|_| builder.whole()),
             }
         }
         while builder.axis < shape.len() {
             builder.whole();
         }
-        Ok((builder.view, Shape::from_lengths(builder.lengths)))
+        let Builder { view, lengths, axes, starts, .. } = builder;
+        Ok(Picked { view, shape: Shape::from_lengths(lengths), axes, starts })
     }
 
     fn start() -> View {
         View { flat: false, row_axis: None, row: 0, row_step: 1, offset: 0, steps: Vec::new() }
     }
+}
+
+/// What basic indexing picks.
+pub(crate) struct Picked {
+    pub(crate) view: View,
+    pub(crate) shape: Shape,
+    /// For each axis of the result, the source's axis and the distance of places on it.
+    pub(crate) axes: Vec<(Option<usize>, isize)>,
+    /// For each axis of the source, the first place.
+    pub(crate) starts: Vec<isize>,
 }
 
 struct Builder<'a> {
@@ -115,6 +139,8 @@ struct Builder<'a> {
     /// The next axis of the source.
     axis: usize,
     lengths: Vec<usize>,
+    axes: Vec<(Option<usize>, isize)>,
+    starts: Vec<isize>,
     view: View,
 }
 
@@ -152,7 +178,7 @@ impl Builder<'_> {
         if rows {
             self.view.row_step = step;
         }
-        self.push(places, inner, rows);
+        self.push(places, inner, (Some(self.axis), step));
         self.axis += 1;
         Ok(())
     }
@@ -160,12 +186,13 @@ impl Builder<'_> {
     fn whole(&mut self) {
         let rows = self.axis == 0;
         let step = if rows { 0 } else { self.strides[self.axis] };
-        self.push(self.shape[self.axis], step, rows);
+        self.push(self.shape[self.axis], step, (Some(self.axis), 1));
         self.axis += 1;
     }
 
     /// Moves the first element along the current axis of the source.
     fn advance(&mut self, places: isize) {
+        self.starts[self.axis] = places;
         if self.axis == 0 {
             self.view.row = places;
         } else {
@@ -173,8 +200,9 @@ impl Builder<'_> {
         }
     }
 
-    fn push(&mut self, length: usize, step: isize, rows: bool) {
-        if rows {
+    fn push(&mut self, length: usize, step: isize, axis: (Option<usize>, isize)) {
+        self.axes.push(axis);
+        if axis.0 == Some(0) {
             self.view.row_axis = Some(self.lengths.len());
         }
         self.lengths.push(length);
@@ -194,7 +222,7 @@ mod tests {
 
     /// The places a slice of an axis of length 5 takes.
     fn places(index: Index) -> Vec<isize> {
-        let (view, shape) = View::indexed(&Shape::new(&[5]).unwrap(), &[index]).unwrap();
+        let Picked { view, shape, .. } = View::indexed(&Shape::new(&[5]).unwrap(), &[index]).unwrap();
         (0..shape[0] as isize).map(|i| view.row + view.row_step * i).collect()
     }
 
@@ -213,17 +241,18 @@ mod tests {
     #[test]
     fn axes_disappear_appear_and_fill_up() {
         let shape = Shape::new(&[4, 5, 6]).unwrap();
-        let (view, found) = View::indexed(&shape, &[Index::Ellipsis, Index::NewAxis, Index::At(-1)]).unwrap();
+        let Picked { view, shape: found, .. } =
+            View::indexed(&shape, &[Index::Ellipsis, Index::NewAxis, Index::At(-1)]).unwrap();
         assert_eq!(&found[..], [4, 5, 1]);
         assert_eq!((view.row_axis, view.offset, view.steps), (Some(0), 5, vec![0, 6, 0]));
-        let (view, found) = View::indexed(&shape, &[Index::At(2)]).unwrap();
+        let Picked { view, shape: found, .. } = View::indexed(&shape, &[Index::At(2)]).unwrap();
         assert_eq!((&found[..], view.row_axis, view.row), (&[5, 6][..], None, 2));
     }
 
     #[test]
     fn what_is_out_of_bounds_is_refused_in_numpys_words() {
         let shape = Shape::new(&[4, 5]).unwrap();
-        let text = |indices: &[Index]| View::indexed(&shape, indices).unwrap_err().to_string();
+        let text = |indices: &[Index]| View::indexed(&shape, indices).err().unwrap().to_string();
         assert_eq!(text(&[ALL, Index::At(5)]), "index 5 is out of bounds for axis 1 with size 5");
         assert_eq!(text(&[ALL, ALL, ALL]), "too many indices for array: array is 2-dimensional, but 3 were indexed");
         assert_eq!(text(&[slice(None, None, Some(0))]), "slice step cannot be zero");

@@ -52,6 +52,49 @@ pub(crate) fn gather(
     }
 }
 
+/// Reads one element of a slice of elements for each place: the number of the slice, and the element in it.
+///
+/// Cost: one read, wherever it leads, and one write an element.
+pub(crate) fn pick_each(item: usize, from: &[&[u8]], at: impl Iterator<Item = (usize, usize)>, out: &mut [u8]) {
+    fn typed<T: Pod>(from: &[&[u8]], at: impl Iterator<Item = (usize, usize)>, out: &mut [u8]) {
+        // A block without elements lies nowhere, and so at no multiple of an element's size.
+        let from: Vec<&[T]> = from.iter().map(|slice| if slice.is_empty() { &[] } else { cast_slice(slice) }).collect();
+        for (out, (slice, at)) in out.chunks_exact_mut(size_of::<T>()).zip(at) {
+            out.copy_from_slice(bytemuck::bytes_of(&from[slice][at]));
+        }
+    }
+    match item {
+        1 => typed::<u8>(from, at, out),
+        2 => typed::<u16>(from, at, out),
+        4 => typed::<u32>(from, at, out),
+        8 => typed::<u64>(from, at, out),
+        _ => typed::<[u64; 2]>(from, at, out),
+    }
+}
+
+/// Writes one element into a slice of elements for each place; the last one stays.
+///
+/// Cost: one read and one write, wherever it leads, an element.
+pub(crate) fn place_each(item: usize, to: &mut [&mut [u8]], at: impl Iterator<Item = (usize, usize)>, values: &[u8]) {
+    fn typed<T: Pod>(to: &mut [&mut [u8]], at: impl Iterator<Item = (usize, usize)>, values: &[u8]) {
+        let values = values.chunks_exact(size_of::<T>());
+        let mut typed: Vec<&mut [T]> = Vec::with_capacity(to.len());
+        for slice in to.iter_mut() {
+            typed.push(if slice.is_empty() { &mut [] } else { cast_slice_mut(slice) });
+        }
+        for (value, (slice, at)) in values.zip(at) {
+            typed[slice][at] = bytemuck::pod_read_unaligned(value);
+        }
+    }
+    match item {
+        1 => typed::<u8>(to, at, values),
+        2 => typed::<u16>(to, at, values),
+        4 => typed::<u32>(to, at, values),
+        8 => typed::<u64>(to, at, values),
+        _ => typed::<[u64; 2]>(to, at, values),
+    }
+}
+
 /// Repeats one element.
 ///
 /// Cost: one write an element.
@@ -70,6 +113,11 @@ pub(crate) fn splat(item: usize, value: [u8; 16], out: &mut [u8]) {
 }
 
 impl Copying {
+    /// So many elements as they are.
+    pub(crate) fn straight(length: usize) -> Copying {
+        Copying { lengths: vec![length], from: 0, from_steps: vec![1], to: 0, to_steps: vec![1] }
+    }
+
     /// The same box with as few axes as possible: lengths of one go, and axes that follow on join.
     fn collapsed(&self) -> Copying {
         let mut result = Copying { from: self.from, to: self.to, ..Copying::default() };

@@ -17,6 +17,7 @@ mod reduce;
 mod scan;
 mod tall;
 mod tree;
+mod walk;
 
 pub(crate) use direct::direct;
 
@@ -27,6 +28,8 @@ use crate::tile::Part;
 use girih_runtime::graph::{Access, GraphBuilder};
 use girih_runtime::ids::{BlockId, Rank};
 use girih_runtime::world::World;
+pub(crate) use rearrange::write_whole;
+
 use mistakes::Mistakes;
 use program::Fused;
 use std::collections::HashMap;
@@ -38,6 +41,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Placed {
     layout: Layout,
+    /// Bytes of the whole array.
+    bytes: usize,
     tiles: Vec<Vec<PlacedTile>>,
 }
 
@@ -106,6 +111,7 @@ impl<'w> Lowering<'w> {
             Recorded::Scan { fold, axis, input } => self.scan(node, *fold, *axis, input),
             Recorded::Custom { kernel, aligned, inputs } => self.custom(node, kernel, *aligned, inputs),
             Recorded::View { input, view } => self.rearrange(node, input, view),
+            Recorded::Join { pieces } => self.join(node, pieces),
         }
     }
 
@@ -127,7 +133,7 @@ impl<'w> Lowering<'w> {
             let block = self.graph().bind(rank, rows.len() * row_bytes, cell);
             tiles.push(vec![PlacedTile { rows: rows.clone(), block }]);
         }
-        let source = Placed { layout: Layout::Rows, tiles };
+        let source = Rc::new(Placed { layout: Layout::Rows, bytes: node.bytes(), tiles });
         let output = self.output(node)?;
         self.rearrange_placed(&source, node, &View::identity(&node.shape), &node.shape, &output)
     }
@@ -204,10 +210,14 @@ impl<'w> Lowering<'w> {
                 Part::rows(memory, &self.distribution(rows), self.world.rank(), row_bytes)?
             }
         };
+        Ok(self.bind_output(node, part))
+    }
+
+    fn bind_output(&mut self, node: &Arc<Node>, part: Part) -> Rc<Placed> {
         let placed = Rc::new(self.bind(node, &part));
         self.placed.insert(Arc::as_ptr(node), Rc::clone(&placed));
         self.outputs.push((Arc::clone(node), part));
-        Ok(placed)
+        placed
     }
 
     /// Computes a node's rows by `record`, into its own blocks or, if it is to be whole, into others that are
@@ -223,6 +233,7 @@ impl<'w> Lowering<'w> {
             return record(self, &distribution, &output);
         }
         let spread = self.temporary_rows(&distribution, node.shape.row_elements() * node.dtype.bytes())?;
+        let spread = Rc::new(spread);
         record(self, &distribution, &spread)?;
         self.rearrange_placed(&spread, node, &View::identity(&node.shape), &node.shape, &output)
     }
@@ -246,7 +257,7 @@ impl<'w> Lowering<'w> {
             let bound = bound.collect();
             tiles.push(bound);
         }
-        Placed { layout, tiles }
+        Placed { layout, bytes: node.bytes(), tiles }
     }
 
     fn temporary_rows(&mut self, distribution: &RowDistribution, row_bytes: usize) -> Result<Placed> {
@@ -259,7 +270,7 @@ impl<'w> Lowering<'w> {
             });
             tiles.push(made.collect::<Result<Vec<_>>>()?);
         }
-        Ok(Placed { layout: Layout::Rows, tiles })
+        Ok(Placed { layout: Layout::Rows, bytes: distribution.rows() * row_bytes, tiles })
     }
 
     fn temporary_whole(&mut self, rows: usize, bytes: usize) -> Result<Placed> {
@@ -267,7 +278,7 @@ impl<'w> Lowering<'w> {
             let block = self.graph().block(rank, bytes)?;
             Ok(vec![PlacedTile { rows: 0..rows, block }])
         });
-        Ok(Placed { layout: Layout::Replicated, tiles: made.collect::<Result<Vec<_>>>()? })
+        Ok(Placed { layout: Layout::Replicated, bytes, tiles: made.collect::<Result<Vec<_>>>()? })
     }
 }
 

@@ -72,7 +72,7 @@ impl Lowering<'_> {
             self.rearrange_placed(&target, q, &View::identity(&q.shape), &q.shape, &output)?;
         }
         let output = self.output(r)?;
-        self.rearrange_placed(&triangle, r, &View::identity(&r.shape), &r.shape, &output)
+        self.rearrange_placed(&Rc::new(triangle), r, &View::identity(&r.shape), &r.shape, &output)
     }
 
     fn factor_rows(

@@ -24,7 +24,8 @@ from girih import failure as _failure  # noqa: E402
 
 _failure.install()
 
-from girih import cluster, dtypes, fft, linalg, mathematics, random, reductions, spatial, ufuncs  # noqa: E402
+from girih import cluster, dtypes, fft, linalg, mathematics, methods, random, reductions, spatial, ufuncs  # noqa: E402
+from girih import indexing, joining, padding, quantiles, shaping, sorting  # noqa: E402
 from girih._native import (  # noqa: E402
     Array,
     arange,
@@ -41,7 +42,6 @@ from girih._native import (  # noqa: E402
     report,
     save,
     size,
-    transpose,
     wait,
     where,
     zeros,
@@ -87,7 +87,6 @@ from girih.products import (  # noqa: E402
     dot,
     inner,
     kron,
-    matrix_transpose,
     matvec,
     outer,
     tensordot,
@@ -97,8 +96,14 @@ from girih.products import (  # noqa: E402
     vecmat,
 )
 from girih.tracing import trace  # noqa: E402
+from girih.indexing import *  # noqa: E402, F403
+from girih.joining import *  # noqa: E402, F403
 from girih.mathematics import *  # noqa: E402, F403
+from girih.padding import *  # noqa: E402, F403
+from girih.quantiles import *  # noqa: E402, F403
 from girih.reductions import *  # noqa: E402, F403
+from girih.shaping import *  # noqa: E402, F403
+from girih.sorting import *  # noqa: E402, F403
 from girih.ufuncs import *  # noqa: E402, F403
 
 if _TYPE_CHECKING:
@@ -146,7 +151,6 @@ __all__ = [
     "load_zarr",
     "loadtxt",
     "matmul",
-    "matrix_transpose",
     "matvec",
     "ones",
     "outer",
@@ -175,7 +179,6 @@ __all__ = [
     "spatial",
     "tensordot",
     "trace",
-    "transpose",
     "vander",
     "vdot",
     "vecdot",
@@ -184,7 +187,8 @@ __all__ = [
     "where",
     "zeros",
 ]
-__all__ += dtypes.__all__
-__all__ += mathematics.__all__
-__all__ += reductions.__all__
-__all__ += ufuncs.__all__
+for _module in (
+    dtypes, indexing, joining, mathematics, padding, quantiles, reductions, shaping, sorting, ufuncs,
+):  # fmt: skip
+    __all__ += _module.__all__  # noqa: PLE0605
+methods.attach()

@@ -16,26 +16,35 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from typing_extensions import disjoint_base
 
+from girih._native_movement import (
+    add_by_integer as add_by_integer, argsort as argsort, broadcast_to as broadcast_to, concatenate as concatenate,
+    count_integers as count_integers, diagonal as diagonal, distinct_by_rank as distinct_by_rank,
+    flatnonzero as flatnonzero, may_share_memory as may_share_memory, nonzero as nonzero,
+    search_sorted as search_sorted, select_sorted as select_sorted, shares_memory as shares_memory, sort as sort,
+    transpose as transpose,
+)
 from girih._native_numerics import (
     Stream as Stream, chirp as chirp, distances as distances, factor as factor, fourier as fourier,
-    frame_products as frame_products, permute as permute, square_form as square_form, tall_qr as tall_qr,
+    frame_products as frame_products, square_form as square_form, tall_qr as tall_qr,
     twiddled as twiddled,
 )
 from girih.machine import WorldInfo
+from girih.methods import ArrayMethods
 
 _Scalar: TypeAlias = bool | int | float | complex | np.generic
 _Operand: TypeAlias = Array | NDArray[Any] | _Scalar | Sequence[Any]
 _Axis: TypeAlias = int | Sequence[int] | None
-_Place: TypeAlias = int | slice | EllipsisType | None
+_Place: TypeAlias = int | slice | EllipsisType | Array | NDArray[Any] | Sequence[Any] | None
 _Index: TypeAlias = _Place | tuple[_Place, ...]
 
 __all__ = [
-    "Array", "Mailbox", "Model", "Observations", "Stream", "Ufunc", "abort", "all_gather_bytes", "arange", "argument",
-    "asarray", "barrier", "begin_trace", "broadcast_bytes", "chirp", "clip", "discard_trace", "distances", "empty",
-    "end_trace", "eye", "factor", "fourier", "frame_products", "from_local", "full", "linspace", "load", "matmul",
-    "ones", "permute", "rank", "reduce", "report", "rows_of_rank", "save", "scan", "set_plugin_dir", "shut_down",
-    "size", "square_form", "start", "tall_qr", "trace_process", "transpose", "twiddled", "variance", "wait", "where",
-    "world_info", "zeros",
+    "Array", "Mailbox", "Model", "Observations", "Stream", "Ufunc", "abort", "add_by_integer", "all_gather_bytes",
+    "arange", "argsort", "argument", "asarray", "barrier", "begin_trace", "broadcast_bytes", "broadcast_to", "chirp",
+    "clip", "concatenate", "count_integers", "diagonal", "discard_trace", "distances", "distinct_by_rank", "empty",
+    "end_trace", "eye", "factor", "flatnonzero", "fourier", "frame_products", "from_local", "full", "linspace", "load",
+    "matmul", "may_share_memory", "nonzero", "ones", "rank", "reduce", "report", "rows_of_rank", "save", "scan",
+    "search_sorted", "select_sorted", "set_plugin_dir", "shares_memory", "shut_down", "size", "sort", "square_form",
+    "start", "tall_qr", "trace_process", "transpose", "twiddled", "variance", "wait", "where", "world_info", "zeros",
 ]
 
 def set_plugin_dir(path: str) -> None:
@@ -132,11 +141,11 @@ class Mailbox:
     def close(self) -> None: ...
 
 @final
-class Array:
+class Array(ArrayMethods):
     """An n-d array, its rows divided among the ranks; small ones (up to 64 KiB) are whole on every rank.
 
-    Behaves as NumPy's array: broadcasting, type promotion, reductions, slicing. Dtypes: bool, integers of 8 to 64 bits
-    with and without sign, float16, float32, float64, complex64, complex128.
+    Behaves as NumPy's array: broadcasting, type promotion, reductions, indexing, views that are written. Dtypes: bool,
+    integers of 8 to 64 bits with and without sign, float16, float32, float64, complex64, complex128.
     Operations are recorded and run when a value is needed: printing, `float(x)`, `np.asarray(x)`, saving, `gr.wait(x)`.
 
     >>> import girih as gr
@@ -275,11 +284,23 @@ class Array:
     ) -> Array:  # fmt: skip
         """Elements brought between bounds, of which either may be None."""
     def __getitem__(self, index: _Index, /) -> Array:
-        """Integers, slices (with steps), `...` and None along any axes; an IndexError is the same on every rank.
+        """NumPy's indexing: slices give views, arrays of integers or truth values copies.
+
+        An IndexError is the same on every rank.
 
         >>> import girih as gr
-        >>> gr.arange(10)[2:8:3].tolist()
-        [2, 5]
+        >>> x = gr.arange(10)
+        >>> x[2:8:3].tolist(), x[[7, -1]].tolist(), x[x > 7].tolist()
+        ([2, 5], [7, 9], [8, 9])
+        """
+    def __setitem__(self, index: _Index, value: _Operand, /) -> None:
+        """Writes elements; every view of the same storage sees it. Of duplicates in an index the last value stays.
+
+        >>> import girih as gr
+        >>> x = gr.zeros(5)
+        >>> x[::2][1:] = 7
+        >>> x.tolist()
+        [0.0, 0.0, 7.0, 0.0, 7.0]
         """
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Array]: ...
@@ -294,38 +315,6 @@ class Array:
     __array_ufunc__: ClassVar[None]
     def __index__(self) -> int: ...
     def __str__(self) -> str: ...
-    def __add__(self, other: _Operand, /) -> Array: ...
-    def __radd__(self, other: _Operand, /) -> Array: ...
-    def __sub__(self, other: _Operand, /) -> Array: ...
-    def __rsub__(self, other: _Operand, /) -> Array: ...
-    def __mul__(self, other: _Operand, /) -> Array: ...
-    def __rmul__(self, other: _Operand, /) -> Array: ...
-    def __truediv__(self, other: _Operand, /) -> Array: ...
-    def __rtruediv__(self, other: _Operand, /) -> Array: ...
-    def __floordiv__(self, other: _Operand, /) -> Array: ...
-    def __rfloordiv__(self, other: _Operand, /) -> Array: ...
-    def __mod__(self, other: _Operand, /) -> Array: ...
-    def __rmod__(self, other: _Operand, /) -> Array: ...
-    def __pow__(self, value: _Operand, mod: None = None, /) -> Array: ...
-    def __rpow__(self, value: _Operand, mod: None = None, /) -> Array: ...
-    def __matmul__(self, other: Array | NDArray[Any], /) -> Array: ...
-    def __rmatmul__(self, other: Array | NDArray[Any], /) -> Array: ...
-    def __and__(self, other: _Operand, /) -> Array: ...
-    def __rand__(self, other: _Operand, /) -> Array: ...
-    def __or__(self, other: _Operand, /) -> Array: ...
-    def __ror__(self, other: _Operand, /) -> Array: ...
-    def __xor__(self, other: _Operand, /) -> Array: ...
-    def __rxor__(self, other: _Operand, /) -> Array: ...
-    def __lt__(self, other: _Operand, /) -> Array: ...
-    def __le__(self, other: _Operand, /) -> Array: ...
-    def __gt__(self, other: _Operand, /) -> Array: ...
-    def __ge__(self, other: _Operand, /) -> Array: ...
-    def __eq__(self, other: _Operand, /) -> Array: ...  # type: ignore[override]
-    def __ne__(self, other: _Operand, /) -> Array: ...  # type: ignore[override]
-    def __neg__(self) -> Array: ...
-    def __pos__(self) -> Array: ...
-    def __abs__(self) -> Array: ...
-    def __invert__(self) -> Array: ...
 
 def zeros(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> Array:
     """Zeros; float64 unless `dtype` says otherwise.
@@ -428,9 +417,6 @@ def where(condition: _Operand, x: _Operand, y: _Operand, /) -> Array:
 
 def clip(x: _Operand, low: _Operand | None, high: _Operand | None, /) -> Array:
     """`minimum(maximum(x, low), high)`; None is no bound."""
-
-def transpose(x: Array | NDArray[Any], /) -> Array:
-    """The axes in reverse order."""
 
 def matmul(x: Array | NDArray[Any], y: Array | NDArray[Any], /) -> Array:
     """The matrix product; sums run in one order, so the bits do not depend on ranks or threads.

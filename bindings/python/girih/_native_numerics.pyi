@@ -36,9 +36,6 @@ class Stream:
     def bytes(self, length: int, /) -> bytes:
         """Random bytes, the same on every rank."""
 
-def permute(x: _Operand, order: Sequence[int], /) -> Array:
-    """The axes in this order."""
-
 def factor(kind: str, x: Array, b: Array | None = None, /) -> Array:
     """What a factorisation leaves of each matrix along the last two axes, packed in one axis. Collective."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from girih import _native
-from girih.products import diagonals, permuted
+from girih.products import permuted
 
 __all__ = ["einsum", "einsum_path"]
 
@@ -157,7 +157,7 @@ def _simple(array: _native.Array, term: str, dimensions: dict[str, int]) -> tupl
         while names.count(name) > 1:
             first = names.index(name)
             second = names.index(name, first + 1)
-            array = diagonals(array, 0, first, second)
+            array = _native.diagonal(array, 0, first, second)
             names = names[:first] + names[first + 1 : second] + names[second + 1 :] + name
     kept = [place for place, name in enumerate(names) if array.shape[place] == dimensions[name]]
     if len(kept) < len(names):

@@ -19,7 +19,7 @@ from girih.linalg.factors import Matrices, conjugate, transposed
 Operand: TypeAlias = Matrices
 
 __all__ = [
-    "convolve", "corrcoef", "correlate", "cov", "cross", "dot", "inner", "kron", "matrix_transpose", "matvec", "outer",
+    "convolve", "corrcoef", "correlate", "cov", "cross", "dot", "inner", "kron", "matvec", "outer",
     "tensordot", "vander", "vdot", "vecdot", "vecmat",
 ]  # fmt: skip
 
@@ -145,19 +145,6 @@ def vecdot(x1: Operand, x2: Operand, /, *, axis: int = -1) -> _native.Array:
     return (conjugate(x) * y).sum(axis=-1)
 
 
-def matrix_transpose(x: Operand, /) -> _native.Array:
-    """The last two axes exchanged.
-
-    >>> import girih as gr
-    >>> gr.matrix_transpose(gr.zeros((2, 3, 4))).shape
-    (2, 4, 3)
-    """
-    array = _native.asarray(x)
-    if array.ndim < 2:
-        raise ValueError(f"Input array must be at least 2-dimensional, but it is {array.ndim}")
-    return transposed(array)
-
-
 def kron(a: Operand, b: Operand) -> _native.Array:
     """The Kronecker product: blocks of `b`, each times an element of `a`.
 
@@ -183,7 +170,7 @@ def trace(a: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DT
     >>> gr.products.trace(gr.eye(3)).item()
     3.0
     """
-    found = diagonals(_native.asarray(a), offset, axis1, axis2)
+    found = _native.diagonal(a, offset, axis1, axis2)
     return (found if dtype is None else found.astype(dtype)).sum(axis=-1)
 
 
@@ -233,7 +220,7 @@ def cov(
     if ddof is not None and ddof != int(ddof):
         raise ValueError("ddof must be integer")
     sides = [_observations(side, rowvar, dtype) for side in (m, y) if side is not None]
-    x = sides[0] if len(sides) == 1 else joined(sides[0].T, sides[1].T).T
+    x = sides[0] if len(sides) == 1 else _native.concatenate([sides[0], sides[1]], axis=1)
     ddof = (0 if bias else 1) if ddof is None else int(ddof)
     weights = _weights(fweights, aweights, x.shape[0])
     if weights is None:
@@ -268,7 +255,7 @@ def corrcoef(
     c = cov(x, y, rowvar, dtype=dtype)
     if c.ndim == 0:
         return c / c
-    spread = diagonals(c, 0, 0, 1)
+    spread = _native.diagonal(c)
     spread = ufuncs.sqrt(spread.real if spread.dtype.kind == "c" else spread)
     found = c / spread[:, None] / spread[None, :]
     return found if found.dtype.kind == "c" else _native.clip(found, -1.0, 1.0)
@@ -315,14 +302,16 @@ def vander(x: Operand, N: int | None = None, increasing: bool = False) -> _nativ
     if values.ndim != 1:
         raise ValueError("x must be a one-dimensional array or sequence.")
     count = len(values) if N is None else operator.index(N)
-    kind = np.promote_types(values.dtype, np.int64)
-    powers = np.arange(count) if increasing else np.arange(count)[::-1]
-    return values.astype(kind)[:, None] ** _native.asarray(powers).astype(kind)
+    values = values.astype(np.promote_types(values.dtype, np.int64))
+    again = _native.broadcast_to(values[:, None], (len(values), max(count - 1, 0)))
+    factors = _native.concatenate([_native.ones((len(values), min(count, 1)), values.dtype), again], axis=1)
+    powers = _native.scan("prod", factors, 1)
+    return powers if increasing else powers[:, ::-1]
 
 
 def permuted(x: _native.Array, order: Sequence[int]) -> _native.Array:
     """Axes in another order; the array itself if it is the same."""
-    return x if list(order) == list(range(x.ndim)) else _native.permute(x, list(order))
+    return x if list(order) == list(range(x.ndim)) else _native.transpose(x, list(order))
 
 
 def moved_last(x: _native.Array, axis: int) -> _native.Array:
@@ -331,43 +320,6 @@ def moved_last(x: _native.Array, axis: int) -> _native.Array:
         _no_axis(axis, x.ndim)
     axis %= x.ndim
     return permuted(x, [*(other for other in range(x.ndim) if other != axis), axis])
-
-
-def joined(x: _native.Array, y: _native.Array) -> _native.Array:
-    """Two arrays of one dtype one after the other along axis 0; rows that change their rank travel."""
-    rest, total = x.shape[1:], x.shape[0] + y.shape[0]
-    if 0 in (x.shape[0], y.shape[0]):
-        return x if y.shape[0] == 0 else y
-
-    def beside_zeros(part: _native.Array, front: bool) -> _native.Array:
-        times = -(-total // part.shape[0])
-        place = _native.arange(times).reshape(times, *[1] * part.ndim)
-        grid = _native.where(place == (0 if front else times - 1), part[None], 0)
-        flat = grid.reshape(times * part.shape[0], *rest)
-        return flat[:total] if front else flat[times * part.shape[0] - total :]
-
-    place = _native.arange(total).reshape(total, *[1] * len(rest))
-    return _native.where(place < x.shape[0], beside_zeros(x, True), beside_zeros(y, False))
-
-
-def diagonals(x: _native.Array, offset: int, axis1: int, axis2: int) -> _native.Array:
-    """The diagonals over two axes, in a last axis."""
-    if x.ndim < 2:
-        raise ValueError("diag requires an array of at least two dimensions")
-    for axis in (axis1, axis2):
-        if not -x.ndim <= axis < x.ndim:
-            _no_axis(axis, x.ndim)
-    axis1, axis2 = axis1 % x.ndim, axis2 % x.ndim
-    if axis1 == axis2:
-        raise ValueError("axis1 and axis2 cannot be the same")
-    x = permuted(x, [*(axis for axis in range(x.ndim) if axis not in (axis1, axis2)), axis1, axis2])
-    m, n = x.shape[-2:]
-    count = max(0, min(m, n - offset) if offset >= 0 else min(m + offset, n))
-    flat = x.reshape(*x.shape[:-2], m * n)
-    if count == 0:
-        return flat[..., :0]
-    start = offset if offset >= 0 else -offset * n
-    return flat[..., start : start + (count - 1) * (n + 1) + 1 : n + 1]
 
 
 def _no_axis(axis: int, dimensions: int) -> int:
@@ -438,7 +390,7 @@ def _framed(x: _native.Array, y: _native.Array, before: int, length: int) -> _na
     width = max(1024, 1 << (y.shape[0] - 1).bit_length())
     frames = -(-length // width)
     behind = (frames + 1) * width - before - x.shape[0]
-    padded = joined(joined(_native.zeros(before, x.dtype), x), _native.zeros(max(behind, 0), x.dtype))
+    padded = _native.concatenate([_native.zeros(before, x.dtype), x, _native.zeros(max(behind, 0), x.dtype)])
     padded = padded[: (frames + 1) * width]
     first = padded[: frames * width].reshape(frames, width)
     following = padded[width:].reshape(frames, width)

@@ -23,7 +23,7 @@ from numpy.typing import DTypeLike
 
 from girih import _native, ufuncs
 from girih._native import Array
-from girih.ufuncs import _as_array, _joined, _place
+from girih.ufuncs import _as_array, _place
 
 __all__ = [
     "all",
@@ -347,7 +347,7 @@ def _cumulative(name: str, x: Any, axis: int | None, dtype: Any, out: Any, inclu
     found = _running(name, x, axis, dtype, None)
     if include_initial:
         lengths = [1 if one == axis % x.ndim else length for one, length in enumerate(x.shape)]
-        found = _joined([_native.full(lengths, int(name == "prod"), dtype=found.dtype), found], axis)
+        found = _native.concatenate([_native.full(lengths, int(name == "prod"), dtype=found.dtype), found], axis)
     return _place("cumulative_" + name, found, out, True, "same_kind")
 
 

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import Any, final
 
 import numpy as np
@@ -21,109 +20,18 @@ from girih import _native
 from girih._native import Array
 
 __all__ = [
-    "Ufunc",
-    "abs",
-    "absolute",
-    "acos",
-    "acosh",
-    "add",
-    "arccos",
-    "arccosh",
-    "arcsin",
-    "arcsinh",
-    "arctan",
-    "arctan2",
-    "arctanh",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "bitwise_and",
-    "bitwise_count",
-    "bitwise_invert",
-    "bitwise_left_shift",
-    "bitwise_not",
-    "bitwise_or",
-    "bitwise_right_shift",
-    "bitwise_xor",
-    "cbrt",
-    "ceil",
-    "conj",
-    "conjugate",
-    "copysign",
-    "cos",
-    "cosh",
-    "deg2rad",
-    "degrees",
-    "divide",
-    "divmod",
-    "equal",
-    "exp",
-    "exp2",
-    "expm1",
-    "fabs",
-    "float_power",
-    "floor",
-    "floor_divide",
-    "fmax",
-    "fmin",
-    "fmod",
-    "frexp",
-    "gcd",
-    "greater",
-    "greater_equal",
-    "heaviside",
-    "hypot",
-    "invert",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "lcm",
-    "ldexp",
-    "left_shift",
-    "less",
-    "less_equal",
-    "log",
-    "log10",
-    "log1p",
-    "log2",
-    "logaddexp",
-    "logaddexp2",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "maximum",
-    "minimum",
-    "mod",
-    "modf",
-    "multiply",
-    "negative",
-    "nextafter",
-    "not_equal",
-    "positive",
-    "pow",
-    "power",
-    "rad2deg",
-    "radians",
-    "reciprocal",
-    "remainder",
-    "right_shift",
-    "rint",
-    "sign",
-    "signbit",
-    "sin",
-    "sinh",
-    "spacing",
-    "sqrt",
-    "square",
-    "subtract",
-    "tan",
-    "tanh",
-    "true_divide",
-    "trunc",
-]
+    "Ufunc", "abs", "absolute", "acos", "acosh", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
+    "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and", "bitwise_count",
+    "bitwise_invert", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "cbrt", "ceil", "conj", "conjugate", "copysign", "cos", "cosh", "deg2rad", "degrees", "divide", "divmod",
+    "equal", "exp", "exp2", "expm1", "fabs", "float_power", "floor", "floor_divide", "fmax", "fmin", "fmod",
+    "frexp", "gcd", "greater", "greater_equal", "heaviside", "hypot", "invert", "isfinite", "isinf", "isnan",
+    "lcm", "ldexp", "left_shift", "less", "less_equal", "log", "log10", "log1p", "log2", "logaddexp",
+    "logaddexp2", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod",
+    "modf", "multiply", "negative", "nextafter", "not_equal", "positive", "pow", "power", "rad2deg", "radians",
+    "reciprocal", "remainder", "right_shift", "rint", "sign", "signbit", "sin", "sinh", "spacing", "sqrt",
+    "square", "subtract", "tan", "tanh", "true_divide", "trunc",
+]  # fmt: skip
 
 # What reduces as fast as a sum, by the name of the reduction; the rest is combined half by half or step by step.
 _FOLDS = {
@@ -252,7 +160,8 @@ class Ufunc(_native.Ufunc):
             return _native.full(lengths, self.identity, dtype=x.dtype)
         if self.__name__ in ("subtract", "divide", "true_divide") and x.shape[axis] > 1:
             rest = multiply if self.__name__ != "subtract" else add
-            combined = rest.reduce(_part(x, axis, 1, None), axis=axis, keepdims=True)
+            x = x.astype(self(_part(x, axis, 0, 0), _part(x, axis, 0, 0)).dtype)
+            combined = rest.reduce(_part(x, axis, 1, None), axis=axis, dtype=x.dtype, keepdims=True)
             result: Array = self(_part(x, axis, 0, 1), combined)
             return result
         if self.__name__ in _ASSOCIATIVE:
@@ -265,7 +174,7 @@ class Ufunc(_native.Ufunc):
                         return last
                     pairs = _native.where(_is_last(pairs, axis), last, pairs)
                 x = pairs
-            return x if x.dtype == self(x, x).dtype else self(x, x)
+            return x.astype(self(_part(x, axis, 0, 0), _part(x, axis, 0, 0)).dtype)
         found = _part(x, axis, 0, 1)
         for step in range(1, x.shape[axis]):
             found = self(found, _part(x, axis, step, step + 1))
@@ -299,40 +208,52 @@ class Ufunc(_native.Ufunc):
         x, y = _as_array(left), _as_array(right)
         return self(x.reshape([*x.shape, *(1 for _ in y.shape)]), y, **options)
 
+    def reduceat(self, array: Any, indices: Any, axis: int = 0, dtype: DTypeLike | None = None, out: Any = None) -> Any:
+        """For each index, the elements along an axis from it up to the next one combined.
+
+        Cost: one pass for few indices; else a pass for each doubling of the longest run, if the order is free.
+
+        >>> import girih as gr
+        >>> gr.add.reduceat(gr.arange(8), [0, 4, 1, 5]).tolist()
+        [6, 4, 10, 18]
+        """
+        self._needs_two("reduceat")
+        from girih import runs
+
+        x = _as_array(array)
+        if dtype is None and self.__name__ in ("add", "multiply") and x.dtype.kind in "bui":
+            dtype = np.result_type(x.dtype, np.uint64 if x.dtype.kind == "u" else np.int64)
+        x = x if dtype is None else x.astype(dtype)
+        found = runs.reduced_at(self, self._is_free(), x, indices, _normal(axis, x.ndim))
+        return _place(self.__name__, found, out, True, "same_kind")
+
+    def at(self, a: Array, indices: Any, b: Any = None, /) -> None:
+        """Applies the function to the elements that an index names, once for each time that it names them.
+
+        Cost: the places are sorted; then a pass for each doubling of the times that one is named, if the order is free.
+
+        >>> import girih as gr
+        >>> x = gr.zeros(4)
+        >>> gr.add.at(x, [0, 1, 1], [1, 2, 3])
+        >>> x.tolist()
+        [1.0, 5.0, 0.0, 0.0]
+        """
+        from girih import runs
+
+        if not isinstance(a, Array):
+            raise TypeError(f"first operand must be a girih.Array, not {type(a).__name__}")
+        if self.nout != 1:
+            raise ValueError("Only single output ufuncs supported at this time")
+        if (b is None) != (self.nin == 1):
+            raise ValueError("second operand needed for ufunc" if b is None else "second operand given to unary ufunc")
+        runs.applied_at(self, "free" if self.nin == 2 and self._is_free() else "each", a, indices, b)
+
+    def _is_free(self) -> bool:
+        return self.__name__ in _ASSOCIATIVE or self.__name__ in _FOLDS
+
     def _needs_two(self, method: str) -> None:
         if self.nin != 2 or self.nout != 1:
             raise ValueError(f"{method} only supported for binary functions")
-
-
-def _joined(parts: list[Array], axis: int) -> Array:
-    """Arrays behind one another along an axis.
-
-    Cost: for each part a pass over the result, which takes what the part, repeated, has at its places.
-    """
-    found, *rest = parts
-    axis = _normal(axis, found.ndim)
-    for part in rest:
-        lengths = [found.shape[axis], part.shape[axis]]
-        if 0 in lengths:
-            found = (part if lengths[0] == 0 else found).astype(np.result_type(found.dtype, part.dtype))
-            continue
-        total = builtins.sum(lengths)
-        places = _native.arange(total).reshape([-1 if one == axis else 1 for one in range(found.ndim)])
-        sides = (_repeated(found, axis, 0, total), _repeated(part, axis, -lengths[0] % lengths[1], total))
-        found = _native.where(places < lengths[0], *sides)
-    return found
-
-
-def _repeated(x: Array, axis: int, start: int, length: int) -> Array:
-    """So many elements along an axis from a place on, beginning anew at the end."""
-    if x.shape[axis] == 1:
-        return x
-    before, behind = list(x.shape[:axis]), list(x.shape[axis:])
-    times = -(-(start + length) // behind[0])
-    every = _native.ones([*(1 for _ in before), times, *(1 for _ in behind)], dtype=bool)
-    again = x.reshape([*before, 1, *behind])
-    whole = _native.where(every, again, again).reshape([*before, times * behind[0], *behind[1:]])
-    return _part(whole, axis, start, start + length)
 
 
 def _as_array(x: Any) -> Array:
@@ -384,7 +305,7 @@ def _place(name: str, result: Any, out: Any, where: Any, casting: Any) -> Any:
         raise TypeError(
             f"Cannot cast ufunc '{name}' output from {result.dtype!r} to {out.dtype!r} with casting rule '{casting}'"
         )
-    out[...] = result if where is True else _native.where(_as_array(where), result, out)  # type: ignore[index]
+    out[...] = result if where is True else _native.where(_as_array(where), result, out)
     return out
 
 

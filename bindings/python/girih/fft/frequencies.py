@@ -10,7 +10,7 @@ import numpy as np
 
 from girih import _native
 from girih.fft.single import Operand
-from girih.products import joined, permuted
+from girih.products import permuted
 
 
 def fftfreq(n: int, d: float = 1.0, device: None = None) -> _native.Array:
@@ -73,5 +73,5 @@ def _rolled(x: Operand, axes: int | Sequence[int] | None, distance: Any) -> _nat
         order = [axis % array.ndim, *(other for other in range(array.ndim) if other != axis % array.ndim)]
         back = [order.index(place) for place in range(array.ndim)]
         front = permuted(array, order)
-        array = permuted(joined(front[cut:], front[:cut]), back)
+        array = permuted(_native.concatenate([front[cut:], front[:cut]]), back)
     return array

@@ -10,7 +10,7 @@ import numpy as np
 
 from girih import _native
 from girih.linalg.factors import Matrices
-from girih.products import joined, permuted
+from girih.products import permuted
 
 Operand: TypeAlias = Matrices
 _NORMS = ("backward", "ortho", "forward")
@@ -86,7 +86,7 @@ def irfft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = N
     if _is_long(x, n // 2 + 1):
         half = resized(x, n // 2 + 1)
         mirrored = half[1 : (n + 1) // 2][::-1].conj()
-        return _long(joined(half, mirrored), n, 1.0, scale).real
+        return _long(_native.concatenate([half, mirrored]), n, 1.0, scale).real
     return along("real backward", x, n, axis, scale)
 
 
@@ -154,7 +154,7 @@ def resized(x: _native.Array, n: int) -> _native.Array:
     """A vector cut or with zeros behind."""
     if x.shape[0] == n:
         return x
-    return x[:n] if x.shape[0] > n else joined(x, _native.zeros(n - x.shape[0], x.dtype))
+    return x[:n] if x.shape[0] > n else _native.concatenate([x, _native.zeros(n - x.shape[0], x.dtype)])
 
 
 def _complex(a: Operand, n: int | None, axis: int, norm: str | None, out: None, forward: bool) -> _native.Array:
@@ -193,7 +193,7 @@ def _by_convolution(x: _native.Array, n: int, sign: float, scale: float) -> _nat
     factors = _native.chirp(n, n, sign).astype(x.dtype)
     mirrored = factors.conj()
     gap = _native.zeros(size - 2 * n + 1, x.dtype)
-    kernel = joined(joined(mirrored, gap), mirrored[1:][::-1])
+    kernel = _native.concatenate([mirrored, gap, mirrored[1:][::-1]])
     product = _long(resized(x * factors, size), size, -1.0, 1.0) * _long(kernel, size, -1.0, 1.0)
     return _long(product, size, 1.0, scale / size)[:n] * factors
 

@@ -33,9 +33,10 @@ from girih.linalg.factors import (
 )
 from girih.linalg.norms import cond, matrix_norm, matrix_rank, norm, vector_norm
 from girih.linalg.solving import det, inv, lstsq, matrix_power, pinv, slogdet, solve, tensorinv, tensorsolve
-from girih.products import diagonals, matrix_transpose, outer, tensordot, vecdot
+from girih.products import outer, tensordot, vecdot
 from girih.products import cross as _cross
 from girih.products import trace as _trace
+from girih.shaping import matrix_transpose
 
 
 def cross(x1: Matrices, x2: Matrices, /, *, axis: int = -1) -> _native.Array:
@@ -55,7 +56,7 @@ def diagonal(x: Matrices, /, *, offset: int = 0) -> _native.Array:
     >>> gr.linalg.diagonal([[1, 2], [3, 4]]).tolist()
     [1, 4]
     """
-    return diagonals(_native.asarray(x), offset, -2, -1)
+    return _native.diagonal(x, offset, -2, -1)
 
 
 def trace(x: Matrices, /, *, offset: int = 0, dtype: Any = None) -> _native.Array:

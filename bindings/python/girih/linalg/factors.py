@@ -78,7 +78,7 @@ def transposed(x: _native.Array) -> _native.Array:
     """The last two axes exchanged."""
     if x.ndim == 2:
         return x.T
-    return _native.permute(x, [*range(x.ndim - 2), x.ndim - 1, x.ndim - 2])
+    return _native.transpose(x, [*range(x.ndim - 2), x.ndim - 1, x.ndim - 2])
 
 
 def conjugate(x: _native.Array) -> _native.Array:

@@ -159,7 +159,7 @@ def _matrix(x: _native.Array, order: Order, axes: tuple[int, int] | tuple[int, .
     elif order in (2, -2, "nuc"):
         kept = [axis for axis in range(x.ndim) if axis not in axes]
         moved = [*kept, row, column]
-        s = svdvals(x if moved == sorted(moved) else _native.permute(x, moved))
+        s = svdvals(x if moved == sorted(moved) else _native.transpose(x, moved))
         result = s.sum(axis=-1) if order == "nuc" else s.max(axis=-1) if order == 2 else s.min(axis=-1)
     else:
         raise ValueError("Invalid norm order for matrices.")

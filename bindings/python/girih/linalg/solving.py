@@ -184,7 +184,7 @@ def tensorsolve(a: Matrices, b: Matrices, axes: Any = None) -> _native.Array:
     x, y = numbers(a), numbers(b)
     if axes is not None:
         moved = [axis % x.ndim for axis in axes]
-        x = _native.permute(x, [axis for axis in range(x.ndim) if axis not in moved] + moved)
+        x = _native.transpose(x, [axis for axis in range(x.ndim) if axis not in moved] + moved)
     shape = x.shape[y.ndim :]
     count = int(np.prod(shape))
     if x.size != count * count:

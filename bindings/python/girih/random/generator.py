@@ -193,9 +193,9 @@ class Generator(Discrete):
         last = list(range(things.ndim))
         last.append(last.pop(axis))
         back = [last.index(place) for place in range(things.ndim)]
-        moved = things if last == sorted(last) else _native.permute(things, last)
+        moved = things if last == sorted(last) else _native.transpose(things, last)
         drawn = self._bits.next_call().permuted(moved)
-        return drawn if last == sorted(last) else _native.permute(drawn, back)
+        return drawn if last == sorted(last) else _native.transpose(drawn, back)
 
 
 def _along(axis: int, index: Any) -> Any:

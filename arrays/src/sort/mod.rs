@@ -1,0 +1,153 @@
+//! Sorting: values or their places, along any axis, with NumPy's order, and what follows from order.
+//!
+//! Rows on ranks are sorted by an exact sample sort: each rank sorts what it has, all find the keys at the places
+//! where the result's rows change their rank, and one exchange brings every element to the rank that is to hold it.
+//! Equal elements keep their order, so the result is the same bits on any number of ranks.
+//! Traffic: the elements that change their rank, and some words for each boundary.
+
+mod fixed;
+mod key;
+mod lanes;
+mod runs;
+mod search;
+mod select;
+mod spread;
+
+use crate::array::{Array, room};
+use crate::distribution::Layout;
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::exchange::{agreed, on_workers};
+use crate::shape::{Shape, normalise_axis};
+use key::{Key, Order};
+use runs::Entry;
+
+/// Calls a function of a key type by the size of elements.
+macro_rules! by_key {
+    ($dtype:expr, $call:ident($($argument:expr),* $(,)?)) => {
+        match $dtype.bytes() {
+            1 => $call::<u8>($($argument),*),
+            2 => $call::<u16>($($argument),*),
+            4 => $call::<u32>($($argument),*),
+            8 => $call::<u64>($($argument),*),
+            _ => $call::<u128>($($argument),*),
+        }
+    };
+}
+pub(crate) use by_key;
+
+impl Array {
+    /// Elements in ascending order along an axis.
+    ///
+    /// Cost: along rows, elements that change their rank travel once; along another axis nothing does.
+    ///
+    /// # Errors
+    /// Replicated: `Error::Axis`.
+    pub fn sort(&self, axis: i64) -> Result<Array> {
+        self.ordered(axis, false)
+    }
+
+    /// The places along an axis at which elements lie in ascending order; of equal ones the first comes first.
+    ///
+    /// Cost: as [`Array::sort`], and eight bytes an element that travels.
+    ///
+    /// # Errors
+    /// Replicated: `Error::Axis`.
+    pub fn argsort(&self, axis: i64) -> Result<Array> {
+        self.ordered(axis, true)
+    }
+
+    fn ordered(&self, axis: i64, places: bool) -> Result<Array> {
+        let dimensions = self.shape().len();
+        let axis = normalise_axis(axis, dimensions)?;
+        let shape = Shape::new(self.shape())?;
+        if shape.elements() == 0 {
+            return if places { Array::zeros(self.world(), self.shape(), DType::Int64) } else { Ok(self.clone()) };
+        }
+        if axis == 0 && self.layout() == Layout::Rows && (self.world().size() > 1 || dimensions == 1) {
+            return by_key!(self.dtype(), along_rows(self, places));
+        }
+        let last = dimensions - 1;
+        let mut order: Vec<i64> = (0..dimensions as i64).collect();
+        order.swap(axis, last);
+        let turned = if axis == last { self.clone() } else { self.permute(&order)? };
+        let sorted = by_key!(self.dtype(), along_last(&turned, places))?;
+        if axis == last { Ok(sorted) } else { sorted.permute(&order) }
+    }
+}
+
+/// Sorts the lines along the last axis, each where it is.
+fn along_last<K: Key>(array: &Array, places: bool) -> Result<Array> {
+    let (world, order) = (array.world(), Order::of(array.dtype()));
+    let dtype = if places { DType::Int64 } else { array.dtype() };
+    let shape = Shape::new(array.shape())?;
+    let length = shape[shape.len() - 1];
+    let source = array.part()?;
+    // Places may be larger than the elements, and so lie by rows where those are whole.
+    if shape.len() == 1 || Layout::of(&shape, dtype) != array.layout() {
+        let mut out = vec![0; source.bytes() / array.dtype().bytes() * dtype.bytes()];
+        sort_lines::<K>(&source.to_bytes(), &mut out, length, order, places);
+        return match array.layout() {
+            Layout::Replicated => Array::from_bytes(world, &shape, dtype, &out),
+            Layout::Rows => {
+                let lengths = [&[array.local_rows().len()], &shape[1..]].concat();
+                Array::from_local(world, &lengths, dtype, &out)
+            }
+        };
+    }
+    let target = room(world, &shape, dtype);
+    let target = if array.layout() == Layout::Rows { agreed(world, target)? } else { target? };
+    let (from, to) = (source.tiles().to_vec(), target.tiles().to_vec());
+    on_workers(world, "sort", to.len(), move |tile| {
+        sort_lines::<K>(&from[tile].cell.read(), &mut to[tile].cell.write(), length, order, places);
+    })?;
+    Ok(Array::ready(world, shape, dtype, target))
+}
+
+fn sort_lines<K: Key>(from: &[u8], to: &mut [u8], length: usize, order: Order, places: bool) {
+    let lines = from.chunks_exact(length * size_of::<K>());
+    if places {
+        for (line, out) in lines.zip(to.chunks_exact_mut(8 * length)) {
+            let mut entries = lanes::numbered(lanes::column::<K>(line, order, 0, 1, true), 0);
+            entries.sort_unstable();
+            lanes::into_column(out, 0, 1, entries.into_iter().map(|entry| entry.number));
+        }
+        return;
+    }
+    for (line, out) in lines.zip(to.chunks_exact_mut(length * size_of::<K>())) {
+        let mut keys = lanes::column::<K>(line, order, 0, 1, false);
+        keys.sort_unstable();
+        lanes::into_column(out, 0, 1, keys.into_iter().map(|key| order.bits(key)));
+    }
+}
+
+/// Sorts columns, whose elements lie on many ranks.
+fn along_rows<K: Key>(array: &Array, places: bool) -> Result<Array> {
+    let (world, order) = (array.world(), Order::of(array.dtype()));
+    let part = array.part()?;
+    let columns: usize = array.shape().iter().skip(1).product();
+    let first = array.local_rows().start as u64;
+    let bytes = part.to_bytes();
+    let column = |lane: usize| lanes::column::<K>(&bytes, order, lane, columns, places);
+    let dtype = if places { DType::Int64 } else { array.dtype() };
+    let shape = Shape::new(array.shape())?;
+    let target = agreed(world, room(world, &shape, dtype))?;
+    let mut out = vec![0; array.local_rows().len() * columns * dtype.bytes()];
+    if places {
+        let lanes = (0..columns).map(|lane| lanes::numbered(column(lane), first)).collect();
+        for (lane, sorted) in spread::sorted(array, lanes)?.into_iter().enumerate() {
+            lanes::into_column(&mut out, lane, columns, sorted.into_iter().map(|entry| entry.number));
+        }
+    } else {
+        let lanes = (0..columns).map(column).collect();
+        for (lane, sorted) in spread::sorted(array, lanes)?.into_iter().enumerate() {
+            lanes::into_column(&mut out, lane, columns, sorted.into_iter().map(|key: K| order.bits(key.key())));
+        }
+    }
+    if Layout::of(&shape, dtype) == Layout::Replicated {
+        let lengths = [&[array.local_rows().len()], &shape[1..]].concat();
+        return Array::from_local(world, &lengths, dtype, &out);
+    }
+    target.fill(&out);
+    Ok(Array::ready(world, shape, dtype, target))
+}
