@@ -39,6 +39,8 @@ operators! {
     __and__, __rand__ => And;
     __or__, __ror__ => Or;
     __xor__, __rxor__ => Xor;
+    __lshift__, __rlshift__ => LeftShift;
+    __rshift__, __rrshift__ => RightShift;
 }
 
 #[pymethods]
@@ -219,12 +221,6 @@ impl PyArray {
                 format!("rows over {size} rank{}", if size == 1 { "" } else { "s" })
             }
         }
-    }
-
-    /// NumPy's own operators leave the operation to ours.
-    #[classattr]
-    fn __array_ufunc__() -> Option<bool> {
-        None
     }
 
     #[pyo3(signature = (dtype = None, copy = None))]

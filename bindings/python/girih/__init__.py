@@ -21,30 +21,23 @@ from girih import _native
 _native.set_plugin_dir(str(_Path(__file__).with_name("_mpi")))
 
 from girih import failure as _failure  # noqa: E402
+from girih import names as _names  # noqa: E402
 
 _failure.install()
 
 from girih import cluster, dtypes, fft, linalg, mathematics, methods, random, reductions, spatial, ufuncs  # noqa: E402
-from girih import indexing, joining, padding, quantiles, shaping, sorting  # noqa: E402
+from girih import indexing, joining, making, padding, protocols, quantiles, shaping, sorting  # noqa: E402
 from girih._native import (  # noqa: E402
     Array,
-    arange,
-    asarray,
     barrier,
-    empty,
-    eye,
     from_local,
-    full,
-    linspace,
     matmul,
-    ones,
     rank,
     report,
     save,
     size,
     wait,
     where,
-    zeros,
 )
 from girih.dtypes import *  # noqa: E402, F403
 from girih.einsum_terms import einsum, einsum_path  # noqa: E402
@@ -78,6 +71,8 @@ from girih.polynomials import (  # noqa: E402
     polyval,
     roots,
 )
+from girih.protocols import from_dlpack  # noqa: E402
+from girih.protocols import namespace_info as __array_namespace_info__  # noqa: E402
 from girih.products import (  # noqa: E402
     convolve,
     corrcoef,
@@ -98,6 +93,7 @@ from girih.products import (  # noqa: E402
 from girih.tracing import trace  # noqa: E402
 from girih.indexing import *  # noqa: E402, F403
 from girih.joining import *  # noqa: E402, F403
+from girih.making import *  # noqa: E402, F403
 from girih.mathematics import *  # noqa: E402, F403
 from girih.padding import *  # noqa: E402, F403
 from girih.quantiles import *  # noqa: E402, F403
@@ -111,10 +107,10 @@ if _TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> _Any:
-    """Imports `futures` at its first use: it brings much of the standard library along."""
+    """Imports `futures` at its first use, for it brings much along; else names what is nearest to the name."""
     if name == "futures":
         return _import_module("girih.futures")
-    raise AttributeError(f"module 'girih' has no attribute {name!r}")
+    raise _names.missing("girih", name)
 
 
 __all__ = [
@@ -122,8 +118,6 @@ __all__ = [
     "Array",
     "DivergenceError",
     "RankError",
-    "arange",
-    "asarray",
     "barrier",
     "cluster",
     "convolve",
@@ -134,17 +128,14 @@ __all__ = [
     "dot",
     "einsum",
     "einsum_path",
-    "empty",
-    "eye",
     "fft",
+    "from_dlpack",
     "from_local",
     "fromfile",
-    "full",
     "futures",
     "inner",
     "kron",
     "linalg",
-    "linspace",
     "load",
     "load_hdf5",
     "load_parquet",
@@ -152,7 +143,6 @@ __all__ = [
     "loadtxt",
     "matmul",
     "matvec",
-    "ones",
     "outer",
     "poly",
     "poly1d",
@@ -185,10 +175,10 @@ __all__ = [
     "vecmat",
     "wait",
     "where",
-    "zeros",
 ]
 for _module in (
-    dtypes, indexing, joining, mathematics, padding, quantiles, reductions, shaping, sorting, ufuncs,
+    dtypes, indexing, joining, making, mathematics, padding, quantiles, reductions, shaping, sorting, ufuncs,
 ):  # fmt: skip
     __all__ += _module.__all__  # noqa: PLE0605
 methods.attach()
+protocols.attach()

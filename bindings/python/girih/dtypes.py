@@ -10,6 +10,7 @@ dtype('float64')
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from numpy.typing import DTypeLike
 from girih._native import Array
 
 __all__ = [
+    "bool",
     "bool_",
     "can_cast",
     "complex64",
@@ -64,6 +66,7 @@ __all__ = [
 ]
 
 dtype = np.dtype
+bool = np.bool  # the name that NumPy and the Array API have for it
 
 
 def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
@@ -76,7 +79,7 @@ def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
     return np.result_type(*(_without_values(each) for each in arrays_and_dtypes))
 
 
-def can_cast(from_: Any, to: DTypeLike, casting: Any = "safe") -> bool:
+def can_cast(from_: Any, to: DTypeLike, casting: Any = "safe") -> builtins.bool:
     """Whether a conversion from a dtype, or from that of an array, is allowed under a rule.
 
     >>> import girih as gr

@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 from girih import _native
 
 if TYPE_CHECKING:
+    from girih import protocols
     from girih._native import Array
 
     _Scalar: TypeAlias = bool | int | float | complex | np.generic
     _Operand: TypeAlias = Array | NDArray[Any] | _Scalar | Sequence[Any]
 
 __all__ = ["ArrayMethods"]
+
+_SPECIAL = ("__copy__", "__deepcopy__", "__divmod__", "__rdivmod__")
 
 
 class ArrayMethods:
@@ -47,9 +50,30 @@ class ArrayMethods:
         """The slices along an axis, or the elements, where a list of truth values is true."""
         return indexing.compress(condition, self, axis, out)
 
+    @property
+    def device(self) -> str:
+        """Where elements are: the processor's memory."""
+        return "cpu"
+
+    def to_device(self, device: str, /, *, stream: Any = None) -> Array:
+        """The array itself; there is no other device."""
+        if device != "cpu":
+            raise ValueError(f"device must be 'cpu', not {device!r}")
+        return self  # type: ignore[return-value]
+
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
         """The elements where two axes have places that differ by `offset`; a view that is not written."""
         return shaping.diagonal(self, offset, axis1, axis2)  # type: ignore[arg-type]
+
+    def dot(self, b: Any, out: Any = None) -> Array:
+        """The product with an array: of matrices and vectors, or over the last and the last but one axis."""
+        found = products.dot(self, b)  # type: ignore[arg-type]
+        return found if out is None else ufuncs.positive(found, out=out)
+
+    @property
+    def flat(self) -> Array:
+        """All elements along one axis: a view where steps can say so, which iterates, is indexed and is written."""
+        return shaping.ravel(self)
 
     def fill(self, value: Any) -> None:
         """Writes one value everywhere."""
@@ -99,13 +123,45 @@ class ArrayMethods:
         """The elements, or the slices along an axis, at these places."""
         return indexing.take(self, indices, axis, out, mode)
 
+    def tobytes(self, order: str = "C") -> bytes:
+        """All elements as bytes, on every rank."""
+        return np.asarray(self).tobytes(order)  # type: ignore[arg-type]
+
+    def trace(
+        self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None
+    ) -> Array:
+        """The sums along diagonals."""
+        found = products.trace(self, offset, axis1, axis2, dtype)  # type: ignore[arg-type]
+        return found if out is None else ufuncs.positive(found, out=out)
+
     def transpose(self, *axes: Any) -> Array:
         """Axes in another order, in reverse by default; a view."""
         order = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)) else axes
         return _native.transpose(self, order or None)  # type: ignore[arg-type]
 
-    if TYPE_CHECKING:
+    def __copy__(self) -> Array:
+        return self.copy()  # type: ignore[attr-defined]
 
+    def __deepcopy__(self, memo: Any) -> Array:
+        return self.copy()  # type: ignore[attr-defined]
+
+    def __divmod__(self, other: _Operand, /) -> tuple[Array, Array]:
+        return ufuncs.divmod(self, other)
+
+    def __rdivmod__(self, other: _Operand, /) -> tuple[Array, Array]:
+        return ufuncs.divmod(other, self)
+
+    if TYPE_CHECKING:
+        __array_function__ = protocols.array_function
+        __array_ufunc__ = protocols.array_ufunc
+        __array_namespace__ = protocols.array_namespace
+        __dlpack__ = protocols.dlpack
+        __dlpack_device__ = protocols.dlpack_device
+
+        def __lshift__(self, other: _Operand, /) -> Array: ...
+        def __rlshift__(self, other: _Operand, /) -> Array: ...
+        def __rshift__(self, other: _Operand, /) -> Array: ...
+        def __rrshift__(self, other: _Operand, /) -> Array: ...
         def __iadd__(self, other: _Operand, /) -> Self: ...
         def __isub__(self, other: _Operand, /) -> Self: ...
         def __imul__(self, other: _Operand, /) -> Self: ...
@@ -117,7 +173,7 @@ class ArrayMethods:
         def __ixor__(self, other: _Operand, /) -> Self: ...
         def __ilshift__(self, other: _Operand, /) -> Self: ...
         def __irshift__(self, other: _Operand, /) -> Self: ...
-        def __ipow__(self, value: _Operand, mod: None = None, /) -> Self: ...
+        def __ipow__(self, value: _Operand, /) -> Self: ...  # type: ignore[misc]
         def __add__(self, other: _Operand, /) -> Array: ...
         def __radd__(self, other: _Operand, /) -> Array: ...
         def __sub__(self, other: _Operand, /) -> Array: ...
@@ -152,11 +208,11 @@ class ArrayMethods:
         def __invert__(self) -> Array: ...
 
 
-from girih import indexing, joining, shaping, sorting  # noqa: E402
+from girih import indexing, joining, products, shaping, sorting, ufuncs  # noqa: E402
 
 
 def attach() -> None:
     """Gives the native class its methods."""
     for name, method in vars(ArrayMethods).items():
-        if not name.startswith("__"):
+        if not name.startswith("__") or name in _SPECIAL:
             setattr(_native.Array, name, method)

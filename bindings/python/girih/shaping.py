@@ -303,24 +303,31 @@ def _like(a: Any, dtype: Any, shape: Any) -> tuple[tuple[int, ...], Any]:
     return array.shape if shape is None else _lengths(shape), array.dtype if dtype is None else dtype
 
 
-def zeros_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Array:
+def zeros_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Array:
     """Zeros of an array's shape and dtype."""
     return _native.zeros(*_like(a, dtype, shape))
 
 
-def ones_like(a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Array:
+def ones_like(
+    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Array:
     """Ones of an array's shape and dtype."""
     return _native.ones(*_like(a, dtype, shape))
 
 
-def empty_like(prototype: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None) -> Array:
+def empty_like(
+    prototype: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+) -> Array:
     """As `zeros_like`: unset memory would differ from rank to rank."""
     return _native.empty(*_like(prototype, dtype, shape))
 
 
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None
-) -> Array:
+    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *,
+    device: Any = None,
+) -> Array:  # fmt: skip
     """One value everywhere, of an array's shape and dtype."""
     lengths, dtype = _like(a, dtype, shape)
     return _native.full(lengths, fill_value, dtype)

@@ -17,7 +17,7 @@ from girih import _native, ufuncs
 from girih._native import Array, asarray, flatnonzero
 from girih.indexing import take
 from girih.joining import concatenate
-from girih.shaping import moveaxis, ravel
+from girih.shaping import flip, moveaxis, ravel
 
 __all__ = [
     "argpartition", "argsort", "bincount", "digitize", "intersect1d", "isin", "lexsort", "partition", "searchsorted",
@@ -38,19 +38,31 @@ def _axis(a: Any, axis: int | None) -> tuple[Array, int]:
     return array, normalize_axis_index(axis, array.ndim)
 
 
-def sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: bool | None = None) -> Array:
-    """Elements in ascending order along an axis, or all of them if it is None.
+def sort(
+    a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: bool | None = None,
+    descending: bool = False,
+) -> Array:  # fmt: skip
+    """Elements in ascending (or descending) order along an axis, or all of them if it is None.
 
     >>> import girih as gr
     >>> gr.sort([[3, 1, 2], [9, 8, 7]]).tolist()
     [[1, 2, 3], [7, 8, 9]]
     """
-    return _native.sort(*_axis(a, axis))
+    array, axis = _axis(a, axis)
+    found = _native.sort(array, axis)
+    return flip(found, axis) if descending else found
 
 
-def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: bool | None = None) -> Array:
-    """The places that put elements in ascending order along an axis."""
-    return _native.argsort(*_axis(a, axis))
+def argsort(
+    a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: bool | None = None,
+    descending: bool = False,
+) -> Array:  # fmt: skip
+    """The places that put elements in ascending (or descending) order along an axis; equal ones keep theirs."""
+    array, axis = _axis(a, axis)
+    if not descending:
+        return _native.argsort(array, axis)
+    # Counted from the end, equal elements are turned, and turned again.
+    return flip(array.shape[axis] - 1 - _native.argsort(flip(array, axis), axis), axis)
 
 
 def _checked_kth(array: Array, kth: Any, axis: int) -> None:

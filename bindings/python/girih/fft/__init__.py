@@ -12,6 +12,9 @@ convolution of twice to four times the length.
 
 from __future__ import annotations
 
+from typing import Any
+
+from girih.names import missing
 from girih.fft.frequencies import fftfreq, fftshift, ifftshift, rfftfreq
 from girih.fft.several import fft2, fftn, ifft2, ifftn, irfft2, irfftn, rfft2, rfftn
 from girih.fft.single import fft, hfft, ifft, ihfft, irfft, rfft
@@ -20,3 +23,7 @@ __all__ = [
     "fft", "fft2", "fftfreq", "fftn", "fftshift", "hfft", "ifft", "ifft2", "ifftn", "ifftshift", "ihfft", "irfft",
     "irfft2", "irfftn", "rfft", "rfft2", "rfftfreq", "rfftn",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise missing("girih.fft", name)

@@ -13,7 +13,7 @@ from girih.fft.single import Operand
 from girih.products import permuted
 
 
-def fftfreq(n: int, d: float = 1.0, device: None = None) -> _native.Array:
+def fftfreq(n: int, d: float = 1.0, device: Any = None, *, dtype: Any = None) -> _native.Array:
     """The frequencies of a transform of length `n` of samples `d` apart.
 
     >>> import girih as gr
@@ -22,10 +22,11 @@ def fftfreq(n: int, d: float = 1.0, device: None = None) -> _native.Array:
     """
     n = _length(n)
     places = _native.arange(n)
-    return _native.where(places < (n + 1) // 2, places, places - n) * (1.0 / (n * d))
+    found = _native.where(places < (n + 1) // 2, places, places - n) * (1.0 / (n * d))
+    return found if dtype is None else found.astype(dtype)
 
 
-def rfftfreq(n: int, d: float = 1.0, device: None = None) -> _native.Array:
+def rfftfreq(n: int, d: float = 1.0, device: Any = None, *, dtype: Any = None) -> _native.Array:
     """The frequencies of a transform of `n` real samples `d` apart.
 
     >>> import girih as gr
@@ -33,7 +34,8 @@ def rfftfreq(n: int, d: float = 1.0, device: None = None) -> _native.Array:
     [0.0, 0.25, 0.5]
     """
     n = _length(n)
-    return _native.arange(n // 2 + 1) * (1.0 / (n * d))
+    found = _native.arange(n // 2 + 1) * (1.0 / (n * d))
+    return found if dtype is None else found.astype(dtype)
 
 
 def fftshift(x: Operand, axes: int | Sequence[int] | None = None) -> _native.Array:

@@ -17,6 +17,7 @@ from typing import Any
 
 from numpy.linalg import LinAlgError
 
+from girih.names import missing
 from girih import _native
 from girih._native import matmul
 from girih.linalg.factors import (
@@ -113,3 +114,7 @@ __all__ = [
     "qr", "slogdet", "solve", "svd", "svd_lowrank", "svdvals", "tensordot", "tensorinv", "tensorsolve", "trace",
     "vecdot", "vector_norm",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise missing("girih.linalg", name)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from girih.names import missing
 from girih.random.arguments import Parameter, Size
 from girih.random.bits import Philox, Seed, SeedSequence
 from girih.random.generator import Generator, default_rng
@@ -130,3 +131,7 @@ __all__ = [
     "random_sample", "ranf", "rayleigh", "sample", "seed", "shuffle", "standard_cauchy", "standard_exponential",
     "standard_gamma", "standard_normal", "standard_t", "triangular", "uniform", "vonmises", "wald", "weibull", "zipf",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    raise missing("girih.random", name)
