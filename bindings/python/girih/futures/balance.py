@@ -14,9 +14,10 @@ from girih.futures import wire
 from girih.futures.crew import Crew
 from girih.futures.task import Task
 
-# Tasks in the kernel's queue beyond one for each worker, by the mean duration of tasks.
-PREFETCH_SHORT, PREFETCH_MIDDLE, PREFETCH_LONG = 64, 8, 1
-SHORT_NS, MIDDLE_NS = 500_000, 10_000_000
+# Tasks in the kernel's queue beyond one for each worker, by the mean duration of tasks. While a thread of the program
+# computes, the interpreter lets it do so for 5 ms before the receiver may send more.
+PREFETCH_TINY, PREFETCH_SHORT, PREFETCH_MIDDLE, PREFETCH_LONG = 256, 64, 8, 1
+TINY_NS, SHORT_NS, MIDDLE_NS = 40_000, 500_000, 10_000_000
 
 
 @dataclass
@@ -30,6 +31,18 @@ class Counts:
     busy_ns: int = 0
 
 
+def prefetch_of(mean_ns: float) -> int:
+    """How many tasks of this duration should wait in a queue for workers.
+
+    >>> from girih.futures.balance import prefetch_of
+    >>> prefetch_of(1e3), prefetch_of(1e9)
+    (256, 1)
+    """
+    if mean_ns < SHORT_NS:
+        return PREFETCH_TINY if mean_ns < TINY_NS else PREFETCH_SHORT
+    return PREFETCH_MIDDLE if mean_ns < MIDDLE_NS else PREFETCH_LONG
+
+
 class Balance:
     """The processes of one crew: alive, parked at their gates, waiting for tasks of their own."""
 
@@ -40,6 +53,7 @@ class Balance:
         self.mean_ns = 1e9  # how long tasks take
         self.window = workers + PREFETCH_LONG  # how many tasks may be with the workers
         self._heard = 0
+        self._least = workers
         self._park_requests = 0
         self._reserved = 0
         self._parents: dict[int, int] = {}  # tasks with tasks of their own that are not done
@@ -58,21 +72,17 @@ class Balance:
             while active > target and self.crew.send(wire.TASK_HEAD.pack(wire.PARK, 0)):
                 self._park_requests += 1
                 active -= 1
-            self.set_window()
-
-    def set_window(self) -> None:
-        """Chooses how many tasks may be with the workers, from how long tasks take."""
-        prefetch = PREFETCH_LONG if self.mean_ns > MIDDLE_NS else PREFETCH_MIDDLE
-        if self.mean_ns < SHORT_NS:
-            prefetch = PREFETCH_SHORT
-        # A task that waits for its own tasks is in flight and takes no worker's turn.
-        self.window = self.workers + 2 * len(self._parents) + prefetch
+            # A task that waits for its own tasks is in flight and takes no worker's turn.
+            self._least = self.workers + 2 * len(self._parents)
+            self.window = self._least + prefetch_of(self.mean_ns)
 
     def hear_duration(self, duration_ns: int) -> None:
-        """Learns how long a task took."""
+        """Learns how long a task took, and so how many may be with the workers."""
         self._heard += 1
         # Of the first eight the mean, afterwards a running one.
-        self.mean_ns += (duration_ns - self.mean_ns) * (1 / self._heard if self._heard <= 8 else 0.125)
+        mean = self.mean_ns
+        self.mean_ns = mean = mean + (duration_ns - mean) * (0.125 if self._heard > 8 else 1 / self._heard)
+        self.window = self._least + prefetch_of(mean)
 
     def is_gone(self) -> None:
         """One process is dead."""

@@ -212,8 +212,8 @@ class Dispatcher:
             self.balance.remove_child(task.parent)
         if task.seat is not None:
             self.balance.unreserve()
-        self.balance.set_window()
-        task.named = ()
+        if task.named:
+            task.named = ()
         if task.shared is not None:
             if task.shared.number < FIRST:
                 self.crew.arena.write_low_mark(SharedFunction.low_mark())

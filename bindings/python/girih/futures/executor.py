@@ -11,14 +11,14 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from girih.futures import wire
 from girih.futures.arguments import is_array, replace, special
 from girih.futures.crew import Settings
 from girih.futures.held import Handle
-from girih.futures.home import Call, Within, find_home, where
+from girih.futures.home import NO_KEY, Call, Within, find_home, where
 from girih.futures.mapping import Chunk, followed
 from girih.futures.mapping import Mapping as Run
 from girih.futures.rows import Columns, RowChunk
@@ -107,7 +107,7 @@ class RankExecutor(Executor):
         found = special(args, kwargs)
         if found:
             args, kwargs, found = self._with_handles(args, kwargs, found)
-        return self._home.submit(Call(fn, args, kwargs, options, label=_label(fn), special=found))
+        return self._home.submit(Call(fn, args, kwargs, options, None, None, NO_KEY, _label(fn), found))
 
     def _with_handles(self, args: Any, kwargs: Any, found: list[Any]) -> tuple[Any, Any, list[Any]]:
         """Handles in the place of girih's arrays."""
@@ -429,6 +429,8 @@ def _failed(one: Any) -> bool:
 
 def _label(function: Callable[..., Any]) -> str:
     """A name that is the same on all ranks."""
+    if type(function) is FunctionType:
+        return function.__qualname__
     while isinstance(function, functools.partial):
         function = function.func
     return getattr(function, "__qualname__", type(function).__qualname__)

@@ -35,6 +35,10 @@ from girih.launched import rank_and_size
 NO_TRAFFIC = {"stolen_by_rank": [0], "bytes_sent_by_rank": [0], "bytes_received_by_rank": [0]}
 
 
+# Of a task that is of no `map`.
+NO_KEY = (0, 0)
+
+
 class Call(NamedTuple):
     """A submission."""
 
@@ -44,7 +48,7 @@ class Call(NamedTuple):
     options: Options
     shared: SharedFunction | None = None
     shelf: Shelf | None = None
-    key: tuple[int, int] = (0, 0)  # which `map` of this executor, 0 for none, and which of its chunks
+    key: tuple[int, int] = NO_KEY  # which `map` of this executor, 0 for none, and which of its chunks
     label: str = ""
     special: tuple[Any, ...] | list[Any] = ()  # futures, handles and rows among the arguments
 
@@ -157,7 +161,7 @@ class Leading(OneRank):
 
     def _label(self, task: Task, call: Call) -> None:
         task.label = call.label
-        if call.key == (0, 0):
+        if call.key == NO_KEY:
             self._submissions += 1
             task.key = (0, self._submissions)
         else:
@@ -204,7 +208,7 @@ class Following:
         if self._shut:
             raise RuntimeError("cannot schedule new futures after shutdown")
         key = call.key
-        if key == (0, 0):
+        if key == NO_KEY:
             self._submissions += 1
             key = (0, self._submissions)
         return self._follower.expect(key, call.label, call.special)

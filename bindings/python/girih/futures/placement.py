@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from girih.futures.balance import MIDDLE_NS, PREFETCH_LONG, PREFETCH_MIDDLE, PREFETCH_SHORT, SHORT_NS, Counts
+from girih.futures.balance import Counts, prefetch_of
 from girih.futures.dispatch import Dispatcher
 from girih.futures.held import Handle, Held, Rows
 from girih.futures.task import Task
@@ -43,9 +43,7 @@ class Site:
 
     def window(self) -> int:
         """How many tasks it should have, so that one that ends is followed by the next at once."""
-        nanoseconds = self.mean_seconds() * 1e9
-        ahead = PREFETCH_LONG if nanoseconds > MIDDLE_NS else PREFETCH_MIDDLE
-        return max(self.workers, 1) + (PREFETCH_SHORT if nanoseconds < SHORT_NS else ahead)
+        return max(self.workers, 1) + prefetch_of(self.mean_seconds() * 1e9)
 
     def has_room(self) -> bool:
         """True if it should be given one more."""
