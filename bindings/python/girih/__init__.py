@@ -180,5 +180,6 @@ for _module in (
     dtypes, indexing, joining, making, mathematics, padding, quantiles, reductions, shaping, sorting, ufuncs,
 ):  # fmt: skip
     __all__ += _module.__all__  # noqa: PLE0605
+__array_api_version__ = "2025.12"
 methods.attach()
 protocols.attach()

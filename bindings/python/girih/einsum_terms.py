@@ -10,11 +10,13 @@ from numpy.typing import DTypeLike
 
 from girih import _native
 from girih.products import permuted
+from girih.writing import written
 
 __all__ = ["einsum", "einsum_path"]
 
 
-def einsum(*operands: Any, out: None = None, dtype: DTypeLike | None = None, casting: str = "safe", order: str = "K",
+@written
+def einsum(*operands: Any, out: Any = None, dtype: DTypeLike | None = None, casting: str = "safe", order: str = "K",
            optimize: Any = "greedy") -> _native.Array:  # fmt: skip
     """Sums of products over named axes, as NumPy's: 'ij,jk->ik', with an ellipsis, or with lists of axes.
 
@@ -25,8 +27,6 @@ def einsum(*operands: Any, out: None = None, dtype: DTypeLike | None = None, cas
     >>> gr.einsum("ij,j->i", [[1, 2], [3, 4]], [1, 1]).tolist()
     [3, 7]
     """
-    if out is not None:
-        raise TypeError("out is not supported: the result is always a new array")
     subscripts, arrays = _read(operands)
     terms, result = _named(subscripts, arrays)
     if dtype is not None:

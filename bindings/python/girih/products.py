@@ -142,7 +142,8 @@ def vecdot(x1: Operand, x2: Operand, /, *, axis: int = -1) -> _native.Array:
         )
     if x.dtype == np.bool_ and y.dtype == np.bool_:
         return (x & y).any(axis=-1)
-    return (conjugate(x) * y).sum(axis=-1)
+    products = conjugate(x) * y
+    return products.sum(axis=-1, dtype=products.dtype)
 
 
 def kron(a: Operand, b: Operand) -> _native.Array:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from girih import _native
 from girih.fft.single import Operand, fft, ifft, irfft, rfft
+from girih.writing import written
 
 Lengths = Sequence[int | None] | None
 Axes = Sequence[int] | None
 
 
-def fftn(a: Operand, s: Lengths = None, axes: Axes = None, norm: str | None = None, out: None = None) -> _native.Array:
+@written
+def fftn(a: Operand, s: Lengths = None, axes: Axes = None, norm: str | None = None, out: Any = None) -> _native.Array:
     """The transform along several axes, or all.
 
     >>> import girih as gr
@@ -20,11 +23,12 @@ def fftn(a: Operand, s: Lengths = None, axes: Axes = None, norm: str | None = No
     """
     x = _native.asarray(a)
     for axis, n in reversed(_plan(x, s, axes)):
-        x = fft(x, n, axis, norm, out)
+        x = fft(x, n, axis, norm)
     return x
 
 
-def ifftn(a: Operand, s: Lengths = None, axes: Axes = None, norm: str | None = None, out: None = None) -> _native.Array:
+@written
+def ifftn(a: Operand, s: Lengths = None, axes: Axes = None, norm: str | None = None, out: Any = None) -> _native.Array:
     """The inverse of `fftn`.
 
     >>> import girih as gr
@@ -33,11 +37,12 @@ def ifftn(a: Operand, s: Lengths = None, axes: Axes = None, norm: str | None = N
     """
     x = _native.asarray(a)
     for axis, n in reversed(_plan(x, s, axes)):
-        x = ifft(x, n, axis, norm, out)
+        x = ifft(x, n, axis, norm)
     return x
 
 
-def rfftn(a: Operand, s: Lengths = None, axes: Axes = None, norm: str | None = None, out: None = None) -> _native.Array:
+@written
+def rfftn(a: Operand, s: Lengths = None, axes: Axes = None, norm: str | None = None, out: Any = None) -> _native.Array:
     """The transform of real numbers along several axes, or all; the last one is halved.
 
     >>> import girih as gr
@@ -47,14 +52,15 @@ def rfftn(a: Operand, s: Lengths = None, axes: Axes = None, norm: str | None = N
     x = _native.asarray(a)
     plan = _plan(x, s, axes)
     last, n = plan[-1]
-    x = rfft(x, n, last, norm, out)
+    x = rfft(x, n, last, norm)
     for axis, n in reversed(plan[:-1]):
-        x = fft(x, n, axis, norm, out)
+        x = fft(x, n, axis, norm)
     return x
 
 
+@written
 def irfftn(
-    a: Operand, s: Lengths = None, axes: Axes = None, norm: str | None = None, out: None = None
+    a: Operand, s: Lengths = None, axes: Axes = None, norm: str | None = None, out: Any = None
 ) -> _native.Array:
     """The inverse of `rfftn`.
 
@@ -65,16 +71,17 @@ def irfftn(
     x = _native.asarray(a)
     plan = _plan(x, s, axes)
     for axis, n in plan[:-1]:
-        x = ifft(x, n, axis, norm, out)
+        x = ifft(x, n, axis, norm)
     last, _ = plan[-1]
     length = None if s is None else s[-1]
     if length == -1:
         length = 2 * (x.shape[last] - 1)
-    return irfft(x, length, last, norm, out)
+    return irfft(x, length, last, norm)
 
 
+@written
 def fft2(
-    a: Operand, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None, out: None = None
+    a: Operand, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None, out: Any = None
 ) -> _native.Array:
     """The transform along two axes.
 
@@ -82,11 +89,12 @@ def fft2(
     >>> gr.fft.fft2(gr.ones((2, 2))).real.tolist()
     [[4.0, 0.0], [0.0, 0.0]]
     """
-    return fftn(a, s, axes, norm, out)
+    return fftn(a, s, axes, norm)
 
 
+@written
 def ifft2(
-    a: Operand, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None, out: None = None
+    a: Operand, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None, out: Any = None
 ) -> _native.Array:
     """The inverse of `fft2`.
 
@@ -94,11 +102,12 @@ def ifft2(
     >>> gr.fft.ifft2(gr.ones((2, 2))).real.tolist()
     [[1.0, 0.0], [0.0, 0.0]]
     """
-    return ifftn(a, s, axes, norm, out)
+    return ifftn(a, s, axes, norm)
 
 
+@written
 def rfft2(
-    a: Operand, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None, out: None = None
+    a: Operand, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None, out: Any = None
 ) -> _native.Array:
     """The transform of real numbers along two axes.
 
@@ -106,11 +115,12 @@ def rfft2(
     >>> gr.fft.rfft2(gr.ones((2, 4))).shape
     (2, 3)
     """
-    return rfftn(a, s, axes, norm, out)
+    return rfftn(a, s, axes, norm)
 
 
+@written
 def irfft2(
-    a: Operand, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None, out: None = None
+    a: Operand, s: Lengths = None, axes: Axes = (-2, -1), norm: str | None = None, out: Any = None
 ) -> _native.Array:
     """The inverse of `rfft2`.
 
@@ -118,7 +128,7 @@ def irfft2(
     >>> gr.fft.irfft2(gr.fft.rfft2(gr.ones((2, 4)))).shape
     (2, 4)
     """
-    return irfftn(a, s, axes, norm, out)
+    return irfftn(a, s, axes, norm)
 
 
 def _plan(x: _native.Array, s: Lengths, axes: Axes) -> list[tuple[int, int | None]]:

@@ -11,6 +11,7 @@ import numpy as np
 from girih import _native
 from girih.linalg.factors import Matrices
 from girih.products import permuted
+from girih.writing import written
 
 Operand: TypeAlias = Matrices
 _NORMS = ("backward", "ortho", "forward")
@@ -30,34 +31,36 @@ def scale_of(norm: str | None, n: int, forward: bool) -> float:
     return 1.0 / n if (norm == "forward") == forward else 1.0
 
 
-def fft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = None, out: None = None) -> _native.Array:
+@written
+def fft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> _native.Array:
     """The discrete Fourier transform along an axis, of length `n`: elements are cut, or zeros added.
 
     >>> import girih as gr
     >>> gr.fft.fft([1.0, 0.0, 0.0]).tolist()
     [(1+0j), (1+0j), (1+0j)]
     """
-    return _complex(a, n, axis, norm, out, forward=True)
+    return _complex(a, n, axis, norm, forward=True)
 
 
-def ifft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = None, out: None = None) -> _native.Array:
+@written
+def ifft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> _native.Array:
     """The inverse of `fft`.
 
     >>> import girih as gr
     >>> gr.fft.ifft([4.0, 0.0, 0.0, 0.0]).tolist()
     [(1+0j), (1+0j), (1+0j), (1+0j)]
     """
-    return _complex(a, n, axis, norm, out, forward=False)
+    return _complex(a, n, axis, norm, forward=False)
 
 
-def rfft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = None, out: None = None) -> _native.Array:
+@written
+def rfft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> _native.Array:
     """The transform of real numbers: the first `n // 2 + 1` elements, which tell the others.
 
     >>> import girih as gr
     >>> gr.fft.rfft([1.0, 1.0]).tolist()
     [(2+0j), 0j]
     """
-    _no_output(out)
     x = _native.asarray(a)
     if x.dtype.kind == "c":
         raise TypeError("rfft takes real numbers; use fft for complex ones")
@@ -69,14 +72,14 @@ def rfft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = No
     return along("real forward", x, n, axis, scale)
 
 
-def irfft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = None, out: None = None) -> _native.Array:
+@written
+def irfft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> _native.Array:
     """The inverse of `rfft`: real numbers, `2 * (m - 1)` of them from m unless `n` says otherwise.
 
     >>> import girih as gr
     >>> gr.fft.irfft([2.0, 0.0]).tolist()
     [1.0, 1.0]
     """
-    _no_output(out)
     x = complex_numbers(_native.asarray(a))
     if x.ndim == 0:
         _no_axis(axis, 0)
@@ -90,7 +93,8 @@ def irfft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = N
     return along("real backward", x, n, axis, scale)
 
 
-def hfft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = None, out: None = None) -> _native.Array:
+@written
+def hfft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> _native.Array:
     """The transform, which is real, of numbers with Hermitian symmetry, of which half is given.
 
     >>> import girih as gr
@@ -99,17 +103,18 @@ def hfft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = No
     """
     x = complex_numbers(_native.asarray(a))
     n = 2 * (x.shape[axis] - 1) if n is None else n
-    return irfft(x.conj(), n, axis, _swapped(norm), out)
+    return irfft(x.conj(), n, axis, _swapped(norm))
 
 
-def ihfft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = None, out: None = None) -> _native.Array:
+@written
+def ihfft(a: Operand, n: int | None = None, axis: int = -1, norm: str | None = None, out: Any = None) -> _native.Array:
     """The inverse of `hfft`.
 
     >>> import girih as gr
     >>> gr.fft.ihfft([1.0, 1.0]).shape
     (2,)
     """
-    return rfft(a, n, axis, _swapped(norm), out).conj()
+    return rfft(a, n, axis, _swapped(norm)).conj()
 
 
 def real_numbers(x: _native.Array) -> _native.Array:
@@ -157,8 +162,7 @@ def resized(x: _native.Array, n: int) -> _native.Array:
     return x[:n] if x.shape[0] > n else _native.concatenate([x, _native.zeros(n - x.shape[0], x.dtype)])
 
 
-def _complex(a: Operand, n: int | None, axis: int, norm: str | None, out: None, forward: bool) -> _native.Array:
-    _no_output(out)
+def _complex(a: Operand, n: int | None, axis: int, norm: str | None, forward: bool) -> _native.Array:
     x = complex_numbers(_native.asarray(a))
     n = length_of(x, n, axis)
     scale = scale_of(norm, n, forward)
@@ -203,11 +207,6 @@ def _swapped(norm: str | None) -> str:
     if norm not in _NORMS:
         raise ValueError(f'Invalid norm value {norm}; should be "backward", "ortho" or "forward".')
     return {"backward": "forward", "ortho": "ortho", "forward": "backward"}[norm]
-
-
-def _no_output(out: object) -> None:
-    if out is not None:
-        raise TypeError("out is not supported: the result is always a new array")
 
 
 def _no_axis(axis: int, dimensions: int) -> None:

@@ -67,7 +67,12 @@ def refuse(parameter: Parameter, wrong: Callable[[Any], Any], message: str) -> N
         raise ValueError(message)
 
 
-def no_output(out: object) -> None:
-    """Random arrays are always new."""
-    if out is not None:
-        raise TypeError("out is not supported: the result is always a new array")
+def size_of_output(out: Any, size: Size, dtype: Any) -> tuple[int, ...]:
+    """The shape of the array that is to be written, which `size` must not contradict."""
+    if not is_array(out):
+        raise TypeError(f"out must be a girih.Array, not {type(out).__name__}")
+    if out.dtype != np.dtype(dtype):
+        raise TypeError(f"Supplied output array has wrong type. Expected {np.dtype(dtype)}, got {out.dtype}")
+    if size is not None and shape_of(size) != out.shape:
+        raise ValueError("size must match out.shape when used together")
+    return tuple(out.shape)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from girih.random.arguments import Parameter, Size, no_output, refuse, result_shape, weak
+from girih.random.arguments import Parameter, Size, refuse, result_shape, size_of_output, weak
 from girih.random.bits import Philox
 
 
@@ -16,13 +16,20 @@ class Continuous:
 
     _bits: Philox
 
-    def _draw(self, name: str, parameters: tuple[Parameter, ...], size: Size, dtype: DTypeLike = np.float64) -> Any:
+    def _draw(
+        self, name: str, parameters: tuple[Parameter, ...], size: Size, dtype: DTypeLike = np.float64, out: Any = None
+    ) -> Any:
         parameters = tuple(weak(parameter) for parameter in parameters)
+        if out is not None:
+            size = size_of_output(out, size, dtype)
         shape = result_shape(size, parameters)
         drawn = self._bits.next_call().draw(name, list(parameters), list(shape or ()), dtype)
+        if out is not None:
+            out[...] = drawn
+            return out
         return drawn.item() if shape is None else drawn
 
-    def random(self, size: Size = None, dtype: DTypeLike = np.float64, out: None = None) -> Any:
+    def random(self, size: Size = None, dtype: DTypeLike = np.float64, out: Any = None) -> Any:
         """Numbers in [0, 1), each equally likely; float64 (multiples of 2⁻⁵³) or float32 (of 2⁻²⁴).
 
         >>> import girih as gr
@@ -30,8 +37,7 @@ class Continuous:
         >>> x.shape, bool((x < 1).all())
         ((2, 3), True)
         """
-        no_output(out)
-        return self._draw("random", (), size, dtype)
+        return self._draw("random", (), size, dtype, out)
 
     def uniform(self, low: Parameter = 0.0, high: Parameter = 1.0, size: Size = None) -> Any:
         """Numbers in [low, high).
@@ -42,15 +48,14 @@ class Continuous:
         """
         return self._draw("uniform", (low, high), size)
 
-    def standard_normal(self, size: Size = None, dtype: DTypeLike = np.float64, out: None = None) -> Any:
+    def standard_normal(self, size: Size = None, dtype: DTypeLike = np.float64, out: Any = None) -> Any:
         """The normal distribution with mean 0 and standard deviation 1.
 
         >>> import girih as gr
         >>> bool(abs(gr.random.default_rng(7).standard_normal(100_000).mean()) < 0.02)
         True
         """
-        no_output(out)
-        return self._draw("standard_normal", (), size, dtype)
+        return self._draw("standard_normal", (), size, dtype, out)
 
     def normal(self, loc: Parameter = 0.0, scale: Parameter = 1.0, size: Size = None) -> Any:
         """The normal distribution with mean `loc` and standard deviation `scale`.
@@ -73,7 +78,7 @@ class Continuous:
         return self._draw("lognormal", (mean, sigma), size)
 
     def standard_exponential(
-        self, size: Size = None, dtype: DTypeLike = np.float64, method: str = "zig", out: None = None
+        self, size: Size = None, dtype: DTypeLike = np.float64, method: str = "zig", out: Any = None
     ) -> Any:
         """The exponential distribution with mean 1; `method` is accepted and has no effect.
 
@@ -81,10 +86,9 @@ class Continuous:
         >>> gr.random.default_rng(7).standard_exponential(4).shape
         (4,)
         """
-        no_output(out)
         if method not in ("zig", "inv"):
             raise ValueError(f"method must be 'zig' or 'inv', not {method!r}")
-        return self._draw("standard_exponential", (), size, dtype)
+        return self._draw("standard_exponential", (), size, dtype, out)
 
     def exponential(self, scale: Parameter = 1.0, size: Size = None) -> Any:
         """The exponential distribution with mean `scale`.
@@ -97,7 +101,7 @@ class Continuous:
         return self._draw("exponential", (scale,), size)
 
     def standard_gamma(
-        self, shape: Parameter, size: Size = None, dtype: DTypeLike = np.float64, out: None = None
+        self, shape: Parameter, size: Size = None, dtype: DTypeLike = np.float64, out: Any = None
     ) -> Any:
         """The gamma distribution with this shape and scale 1.
 
@@ -105,9 +109,8 @@ class Continuous:
         >>> gr.random.default_rng(7).standard_gamma([1.0, 2.0]).shape
         (2,)
         """
-        no_output(out)
         refuse(shape, lambda shape: shape < 0, "shape < 0")
-        return self._draw("standard_gamma", (shape,), size, dtype)
+        return self._draw("standard_gamma", (shape,), size, dtype, out)
 
     def gamma(self, shape: Parameter, scale: Parameter = 1.0, size: Size = None) -> Any:
         """The gamma distribution with this shape and scale; its mean is their product.

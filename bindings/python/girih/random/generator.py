@@ -178,7 +178,7 @@ class Generator(Discrete):
         order = np.asarray(self.permutation(len(x)))
         x[:] = [x[place] for place in order]
 
-    def permuted(self, x: Parameter, axis: int | None = None, out: None = None) -> Any:
+    def permuted(self, x: Parameter, axis: int | None = None, out: Any = None) -> Any:
         """Each vector along an axis in a random order of its own; without an axis all elements in one.
 
         >>> import girih as gr
@@ -186,7 +186,12 @@ class Generator(Discrete):
         [3, 12]
         """
         if out is not None:
-            raise TypeError("out is not supported: the result is always a new array")
+            if not isinstance(out, _native.Array):
+                raise TypeError(f"out must be a girih.Array, not {type(out).__name__}")
+            if out.shape != np.shape(x):
+                raise ValueError("out must have the same shape as x")
+            out[...] = self.permuted(x, axis)
+            return out
         things = _native.asarray(x)
         if axis is None:
             return self.permutation(things.reshape(-1)).reshape(*things.shape)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from girih import _native, linalg, ufuncs
 from girih.linalg.factors import Matrices
+from girih.writing import written
 
 __all__ = ["cdist", "pdist", "squareform"]
 
@@ -26,7 +27,8 @@ _NAMES = {
 _TRUTHS = ("dice", "jaccard", "rogerstanimoto", "russellrao", "sokalsneath", "yule")
 
 
-def cdist(XA: Matrices, XB: Matrices, metric: str = "euclidean", *, out: None = None, **kwargs: Any) -> _native.Array:
+@written
+def cdist(XA: Matrices, XB: Matrices, metric: str = "euclidean", *, out: Any = None, **kwargs: Any) -> _native.Array:
     """The distance of each row of `XA` to each row of `XB`.
 
     `metric` is the name of one of SciPy's but 'kulczynski1' and 'sokalmichener', which SciPy has given up; `w` are
@@ -37,8 +39,6 @@ def cdist(XA: Matrices, XB: Matrices, metric: str = "euclidean", *, out: None = 
     >>> gr.spatial.distance.cdist([[0.0, 0.0]], [[3.0, 4.0], [0.0, 1.0]]).tolist()
     [[5.0, 1.0]]
     """
-    if out is not None:
-        raise TypeError("out is not supported: the result is always a new array")
     x, y = _rows(XA, "XA"), _rows(XB, "XB")
     if x.shape[1] != y.shape[1]:
         raise ValueError("XA and XB must have the same number of columns (i.e. feature dimension.)")
@@ -48,7 +48,8 @@ def cdist(XA: Matrices, XB: Matrices, metric: str = "euclidean", *, out: None = 
     return _distances(name, x, y, kwargs)
 
 
-def pdist(X: Matrices, metric: str = "euclidean", *, out: None = None, **kwargs: Any) -> _native.Array:
+@written
+def pdist(X: Matrices, metric: str = "euclidean", *, out: Any = None, **kwargs: Any) -> _native.Array:
     """The distances between the rows of `X`, each pair once, in one axis: (0, 1), (0, 2), …, (1, 2), …
 
     Metrics and arguments are those of `cdist`. Cost: `X` travels to every rank.
@@ -57,8 +58,6 @@ def pdist(X: Matrices, metric: str = "euclidean", *, out: None = None, **kwargs:
     >>> gr.spatial.distance.pdist([[0.0], [1.0], [3.0]]).tolist()
     [1.0, 3.0, 2.0]
     """
-    if out is not None:
-        raise TypeError("out is not supported: the result is always a new array")
     x = _rows(X, "X")
     name = _name(metric)
     if name in ("seuclidean", "mahalanobis") and not kwargs.keys() & {"V", "VI"}:
