@@ -35,6 +35,16 @@ pub struct Epoch(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(pub u32);
 
+/// Every MPI allows tags up to 32767.
+impl Tag {
+    /// So many tags are those of graphs, from zero.
+    pub const GRAPH_TAGS: u32 = 32_766;
+    /// Of packets of short messages.
+    pub(crate) const PACKET: Tag = Tag(32_766);
+    /// Of mailboxes.
+    pub(crate) const MAILBOX: Tag = Tag(32_767);
+}
+
 /// A block of a graph: a run of bytes with a home rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockId(pub u32);

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Tags of graphs are below; MPI promises this one.
-const TAG: Tag = Tag(32_767);
+const TAG: Tag = Tag::MAILBOX;
 const FRAME_BYTES: usize = 4096;
 const LENGTH_BYTES: usize = 8;
 const INLINE_BYTES: usize = FRAME_BYTES - LENGTH_BYTES;

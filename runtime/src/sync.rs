@@ -2,7 +2,7 @@
 //!
 //! Never here: anything else; what takes these names from elsewhere is not modelled.
 
-pub(crate) use std::sync::{Condvar, Mutex, PoisonError};
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 
 pub(crate) mod atomic {
     //! Atomics and fences.

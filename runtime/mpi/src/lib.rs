@@ -21,8 +21,9 @@ use std::ptr::null_mut;
 use table::{ABI, Finished, Table, level};
 
 const SUCCESS: c_int = ffi::MPI_SUCCESS as c_int;
-/// Requests tested by one `MPI_Testsome`; bounds the stack used for its arrays.
-const TESTED_MAX: usize = 64;
+/// Requests tested by one `MPI_Testsome`; bounds the stack used for its arrays, which take time to clear.
+const FEW: usize = 8;
+const MANY: usize = 64;
 /// Texts are at most this long in any library of the two families.
 const TEXT_MAX: usize = 8192;
 
@@ -316,11 +317,18 @@ unsafe extern "C" fn test_some(
     let mut total = 0;
     let mut first = 0;
     while first < count {
-        let run = (count - first).min(TESTED_MAX);
+        let run = (count - first).min(MANY);
         // SAFETY: the run lies within the caller's `count` requests.
         let handles = unsafe { std::slice::from_raw_parts_mut(requests.add(first), run) };
         // SAFETY: at most as many results are written before as requests were tested before.
-        let (code, done) = unsafe { test_run(handles, first, finished.add(total)) };
+        let (code, done) = unsafe {
+            let finished = finished.add(total);
+            if run <= FEW {
+                test_run::<FEW>(handles, first, finished)
+            } else {
+                test_run::<MANY>(handles, first, finished)
+            }
+        };
         total += done;
         if code != SUCCESS {
             // SAFETY: valid by the table's contract.
@@ -334,16 +342,16 @@ unsafe extern "C" fn test_some(
     SUCCESS
 }
 
-/// Tests at most `TESTED_MAX` requests, of which the first has index `first`; how many completed.
-unsafe fn test_run(handles: &mut [u64], first: usize, finished: *mut Finished) -> (c_int, usize) {
+/// Tests at most `N` requests, of which the first has index `first`; how many completed.
+unsafe fn test_run<const N: usize>(handles: &mut [u64], first: usize, finished: *mut Finished) -> (c_int, usize) {
     // SAFETY: a constant of the C shim.
-    let mut native = [unsafe { ffi::RSMPI_REQUEST_NULL }; TESTED_MAX];
+    let mut native = [unsafe { ffi::RSMPI_REQUEST_NULL }; N];
     for (slot, &handle) in native.iter_mut().zip(handles.iter()) {
         *slot = narrow(handle);
     }
     // SAFETY: a status is plain integers, for which zero is a value.
-    let mut statuses: [ffi::MPI_Status; TESTED_MAX] = unsafe { MaybeUninit::zeroed().assume_init() };
-    let mut indices = [0; TESTED_MAX];
+    let mut statuses: [ffi::MPI_Status; N] = unsafe { MaybeUninit::zeroed().assume_init() };
+    let mut indices = [0; N];
     let mut outcount = 0;
     // SAFETY: all arrays have room for `handles.len()` entries.
     let code = unsafe {

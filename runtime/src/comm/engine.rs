@@ -5,9 +5,9 @@
 //! Never here: threads, and who drives.
 
 use super::thread::{Completion, Post, Request};
-use super::traffic::Ledger;
+use super::traffic::{Ledger, Traffic};
 use super::transport::{Ticket, Transport};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::ids::Rank;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -43,13 +43,6 @@ impl fmt::Display for What {
     }
 }
 
-/// The end of a post, for its poster.
-struct Ended {
-    completion: Arc<dyn Completion>,
-    index: u32,
-    outcome: Result<()>,
-}
-
 /// A transport with what it was given.
 pub(super) struct Engine {
     transport: Box<dyn Transport>,
@@ -61,10 +54,12 @@ pub(super) struct Engine {
     early: BTreeMap<u64, Post>,
     turn: u64,
     done: Vec<Ticket>,
-    /// What the posters have not been told.
-    ended: Vec<Ended>,
+    /// What the posters have not been told: what has ended well, and what has failed.
+    ended: Vec<(Arc<dyn Completion>, u32)>,
+    failed: Vec<(Arc<dyn Completion>, u32, Error)>,
     /// Posts taken from the queue.
     inbox: VecDeque<Post>,
+    ledger: Ledger,
     /// Why the transport is of no more use.
     failure: Option<Error>,
 }
@@ -80,48 +75,55 @@ impl Engine {
             turn: 0,
             done: Vec::new(),
             ended: Vec::new(),
+            failed: Vec::new(),
             inbox: VecDeque::new(),
+            ledger: Ledger::default(),
             failure: None,
         }
     }
 
-    /// The number of operations that are not complete, without collectives whose turn has not come.
+    /// The number of operations that are not complete or not told, without collectives whose turn has not come.
     pub(super) fn open(&self) -> usize {
-        self.outstanding.len() - self.vacant.len()
+        self.outstanding.len() - self.vacant.len() + self.ended.len() + self.failed.len()
+    }
+
+    /// What was given to the transport, by operation.
+    pub(super) fn traffic(&mut self, reset: bool) -> BTreeMap<&'static str, Traffic> {
+        self.ledger.read(reset)
     }
 
     /// Gives what is queued to the transport; how many posts that was.
-    pub(super) fn take_from(&mut self, posts: &Mutex<VecDeque<Post>>, ledger: &Ledger) -> usize {
+    pub(super) fn take_from(&mut self, posts: &Mutex<VecDeque<Post>>) -> usize {
         let mut inbox = std::mem::take(&mut self.inbox);
         std::mem::swap(&mut inbox, &mut posts.lock().unwrap_or_else(PoisonError::into_inner));
         let taken = inbox.len();
-        inbox.drain(..).for_each(|post| self.take(post, ledger));
+        inbox.drain(..).for_each(|post| self.take(post));
         self.inbox = inbox;
         taken
     }
 
     /// Gives a post to the transport, or keeps it until its turn.
-    fn take(&mut self, post: Post, ledger: &Ledger) {
+    pub(super) fn take(&mut self, post: Post) {
         if let Some(error) = &self.failure {
-            let outcome = Err(error.clone());
-            return self.ended.push(Ended { completion: post.completion, index: post.index, outcome });
+            return self.failed.push((post.completion, post.index, error.clone()));
         }
-        let Request::Collective { sequence, .. } = post.request else { return self.post(post, ledger) };
+        let Request::Collective { sequence, .. } = post.request else { return self.post(post) };
         self.early.insert(sequence, post);
         while let Some(post) = self.early.remove(&self.turn) {
             self.turn += 1;
-            self.post(post, ledger);
+            self.post(post);
         }
     }
 
     /// Tells the posters what has ended; how many posts that was. They may post.
     pub(super) fn tell(&mut self) -> usize {
-        let ended = self.ended.len();
-        self.ended.drain(..).for_each(|it| it.completion.completed(it.index, it.outcome));
+        let ended = self.ended.len() + self.failed.len();
+        self.ended.drain(..).for_each(|(completion, index)| completion.completed(index, Ok(())));
+        self.failed.drain(..).for_each(|(completion, index, error)| completion.completed(index, Err(error)));
         ended
     }
 
-    fn post(&mut self, post: Post, ledger: &Ledger) {
+    fn post(&mut self, post: Post) {
         let place = self.vacant.pop().unwrap_or_else(|| {
             self.outstanding.push(None);
             self.outstanding.len() - 1
@@ -130,7 +132,7 @@ impl Engine {
         let Post { operation, request, completion, index } = post;
         let (what, posted) = match request {
             Request::Send { to, tag, data } => {
-                ledger.message(operation, data.bytes());
+                self.ledger.message(operation, data.bytes());
                 (What::Send(to, data.bytes()), self.transport.post_send(ticket, to, tag, data.read()))
             }
             Request::Receive { from, tag, data } => {
@@ -139,7 +141,7 @@ impl Engine {
             Request::Collective { kind, .. } => {
                 let name = kind.name();
                 let bytes = kind.bytes_given(self.transport.rank());
-                ledger.collective(operation, bytes);
+                self.ledger.collective(operation, bytes);
                 (What::Collective(name, bytes), self.transport.post_collective(ticket, kind.open()))
             }
         };
@@ -150,14 +152,14 @@ impl Engine {
             }
             Err(error) => {
                 self.vacant.push(place);
-                self.ended.push(Ended { completion, index, outcome: Err(error) });
+                self.failed.push((completion, index, error));
             }
         }
     }
 
     /// Moves the transport on, and adds what has ended; true if anything moved.
     pub(super) fn progress(&mut self) -> bool {
-        if self.open() == 0 {
+        if self.outstanding.len() == self.vacant.len() {
             return false;
         }
         let outcome = self.transport.progress(&mut self.done);
@@ -166,7 +168,7 @@ impl Engine {
             let Outstanding { completion, index, .. } =
                 self.outstanding[place].take().expect("a ticket given out here");
             self.vacant.push(place);
-            self.ended.push(Ended { completion, index, outcome: Ok(()) });
+            self.ended.push((completion, index));
         }
         outcome.unwrap_or_else(|error| {
             self.fail(error);
@@ -177,18 +179,10 @@ impl Engine {
     /// Tells every poster, now and later, that the transport is gone.
     fn fail(&mut self, error: Error) {
         let open = self.outstanding.drain(..).flatten();
-        self.ended.extend(open.map(|it| Ended {
-            completion: it.completion,
-            index: it.index,
-            outcome: Err(error.clone()),
-        }));
+        self.failed.extend(open.map(|it| (it.completion, it.index, error.clone())));
         self.vacant.clear();
         let early = std::mem::take(&mut self.early).into_values();
-        self.ended.extend(early.map(|it| Ended {
-            completion: it.completion,
-            index: it.index,
-            outcome: Err(error.clone()),
-        }));
+        self.failed.extend(early.map(|it| (it.completion, it.index, error.clone())));
         self.failure = Some(error);
     }
 

@@ -5,6 +5,7 @@
 
 mod collective;
 mod engine;
+mod handover;
 pub mod in_process;
 mod meeting;
 mod over_mpi;

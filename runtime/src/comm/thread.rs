@@ -14,7 +14,8 @@
 
 use super::collective::CollectiveRequest;
 use super::engine::Engine;
-use super::traffic::{Ledger, Traffic};
+use super::handover::Handover;
+use super::traffic::Traffic;
 use super::transport::Transport;
 use crate::error::{Error, Result};
 use crate::ids::{Rank, Tag};
@@ -29,7 +30,7 @@ use std::sync::atomic::{
     Ordering::{Relaxed, SeqCst},
     fence,
 };
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -125,22 +126,18 @@ struct Desk {
 #[derive(Default)]
 struct Shared {
     /// `None` before the transport is open and after its end.
-    engine: Mutex<Option<Engine>>,
+    engine: Handover<Option<Engine>>,
     /// The transport may be called by any thread, one at a time.
     any_thread: AtomicBool,
     /// The comm thread has a core that no worker uses.
     own_seat: AtomicBool,
     posts: Mutex<VecDeque<Post>>,
-    /// How many posts are in the queue, and how many are with the transport.
-    queued: AtomicUsize,
-    open: AtomicUsize,
     /// How often threads other than the comm thread drove.
     driven: AtomicU64,
     desk: Mutex<Desk>,
     bell: Condvar,
     /// `AWAKE`, `NAPS` or `SLEEPS`.
     sleep: AtomicUsize,
-    ledger: Ledger,
 }
 
 impl CommThread {
@@ -165,7 +162,7 @@ impl CommThread {
             }
             Ok(Some((transport, news))) => {
                 for_thread.any_thread.store(transport.any_thread(), Relaxed); // handed on by the report
-                *lock(&for_thread.engine) = Some(Engine::new(transport));
+                *for_thread.engine.hold() = Some(Engine::new(transport));
                 let _ = report.send(Ok(Some(news)));
                 Loop {
                     shared: &for_thread,
@@ -190,14 +187,41 @@ impl CommThread {
         Ok(news.map(|news| (CommThread { shared, thread: Mutex::new(Some(thread)) }, news)))
     }
 
-    /// Queues something to do. It is done sooner if a [`CommThread::poke`] follows; in a completion none may.
+    /// The same without a thread: nothing moves but in [`CommThread::drive`]. With `workers_drive`, workers drive too.
+    pub fn by_hand(transport: Box<dyn Transport>, workers_drive: bool) -> CommThread {
+        let shared = Shared {
+            any_thread: AtomicBool::new(true),
+            own_seat: AtomicBool::new(!workers_drive),
+            engine: Handover::new(Some(Engine::new(transport))),
+            ..Shared::default()
+        };
+        CommThread { shared: Arc::new(shared), thread: Mutex::new(None) }
+    }
+
+    /// Gives something to do: to the engine at once if nobody drives it and workers may, else to the queue. It is done
+    /// sooner if a [`CommThread::poke`] follows; in a completion none may.
     pub fn post(&self, post: Post) {
-        let mut posts = lock(&self.shared.posts);
-        posts.push_back(post);
-        // SeqCst: before any look at who sleeps; `Loop::sleep` stands opposite.
-        self.shared.queued.fetch_add(1, SeqCst);
-        drop(posts);
-        self.shared.wake(SLEEPS);
+        let shared = &self.shared;
+        let mut left = Some(post);
+        // Relaxed: a hint, and set before this handle was made.
+        if !shared.own_seat.load(Relaxed) && shared.any_thread.load(Relaxed) {
+            let queued = shared.engine.lend(|engine| {
+                engine.as_mut().map_or(0, |engine| {
+                    left.take().into_iter().for_each(|post| engine.take(post));
+                    engine.open()
+                })
+            });
+            if queued && left.is_none() {
+                shared.drive();
+            }
+        }
+        if let Some(post) = left {
+            let mut posts = lock(&shared.posts);
+            posts.push_back(post);
+            // Before any look at who sleeps; `Loop::sleep` stands opposite.
+            shared.engine.count_queued();
+        }
+        shared.wake(SLEEPS);
     }
 
     /// Sees to it that posts are taken up: at once in this thread, or by the comm thread if it has a seat of its own.
@@ -213,8 +237,7 @@ impl CommThread {
     /// Takes up posts and tells the ends of operations, if nobody else does at the moment; true if something moved.
     pub fn drive(&self) -> bool {
         let shared = &self.shared;
-        // SeqCst, here and below: after the posts of this thread.
-        if shared.queued.load(SeqCst) == 0 && shared.open.load(SeqCst) == 0 {
+        if !shared.engine.is_pending() {
             return false;
         }
         // Relaxed: set before this handle was made.
@@ -223,7 +246,8 @@ impl CommThread {
             return false;
         }
         let Some(moved) = shared.drive() else { return false };
-        shared.driven.fetch_add(1, Relaxed); // Relaxed: a hint for the comm thread
+        // Relaxed: a hint for the comm thread, which may miss one of two.
+        shared.driven.store(shared.driven.load(Relaxed).wrapping_add(1), Relaxed);
         shared.wake(SLEEPS);
         moved
     }
@@ -235,9 +259,10 @@ impl CommThread {
 
     /// True if this thread should drive between tasks: something is to be done, on a seat that the comm thread shares.
     pub fn wants_driver(&self) -> bool {
-        let open = self.shared.queued.load(Relaxed) + self.shared.open.load(Relaxed);
-        // Relaxed: who misses something new sees it the next time.
-        open > 0 && !self.shared.own_seat.load(Relaxed) && self.shared.any_thread.load(Relaxed)
+        // Relaxed: hints.
+        self.shared.engine.seems_pending()
+            && !self.shared.own_seat.load(Relaxed)
+            && self.shared.any_thread.load(Relaxed)
     }
 
     /// Binds the thread, as far as the system allows; `own` says that no worker shares the seat.
@@ -264,20 +289,20 @@ impl CommThread {
 
     /// Bytes and messages since the start or the last reset, by operation.
     pub fn traffic(&self, reset: bool) -> BTreeMap<&'static str, Traffic> {
-        self.shared.ledger.read(reset)
+        self.shared.engine.hold().as_mut().map_or_else(BTreeMap::new, |engine| engine.traffic(reset))
     }
 
     /// What is outstanding, in words; not asked while things move.
     pub fn outstanding(&self) -> String {
         let until = Instant::now() + ANSWER;
         loop {
-            match self.shared.engine.try_lock() {
-                Ok(engine) => {
+            match self.shared.engine.try_hold() {
+                Some(engine) => {
                     return engine.as_ref().map_or("no transport is open".to_string(), Engine::report);
                 }
                 // A driver that does not let go is inside a call of the transport.
-                Err(_) if Instant::now() > until => return "the comm thread does not answer".to_string(),
-                Err(_) => thread::sleep(NAP),
+                None if Instant::now() > until => return "the comm thread does not answer".to_string(),
+                None => thread::sleep(NAP),
             }
         }
     }
@@ -292,23 +317,10 @@ impl Drop for CommThread {
 impl Shared {
     /// Drives until the queue is empty; whether something moved, or `None` if another thread drives.
     fn drive(&self) -> Option<bool> {
-        let mut moved = None;
-        loop {
-            let mut locked = match self.engine.try_lock() {
-                Ok(engine) => engine,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return moved,
-            };
-            let Some(engine) = locked.as_mut() else { return moved };
-            *moved.get_or_insert(false) |= self.turn(engine);
-            // SeqCst: before the look at who sleeps (`wake`, `Loop::sleep`).
-            self.open.store(engine.open(), SeqCst);
-            drop(locked);
-            // SeqCst: after the lock is free; who finds it taken has queued his posts before.
-            if self.queued.load(SeqCst) == 0 {
-                return moved;
-            }
-        }
+        self.engine.drive(|engine| {
+            let engine = engine.as_mut()?;
+            Some((self.turn(engine), engine.open()))
+        })
     }
 
     /// Takes up the queue, moves the transport on and tells what has ended; true if there was anything.
@@ -316,13 +328,15 @@ impl Shared {
         let mut moved = false;
         // What is completed may post, and what is posted may complete at once.
         loop {
-            let posts = engine.take_from(&self.posts, &self.ledger);
-            self.queued.fetch_sub(posts, SeqCst); // as in `post`
+            let mut posts = 0;
+            if self.engine.has_queued() {
+                posts = engine.take_from(&self.posts);
+                self.engine.count_taken(posts);
+            }
             moved |= engine.progress();
             let ended = engine.tell();
             moved |= posts + ended > 0;
-            // SeqCst: as in `post`.
-            if ended == 0 || self.queued.load(SeqCst) == 0 {
+            if ended == 0 || !self.engine.has_queued() {
                 return moved;
             }
         }
@@ -332,14 +346,9 @@ impl Shared {
     fn wake(&self, depth: usize) {
         // SeqCst: after what is queued and open was counted; `Loop::sleep` stands opposite.
         let sleeps = self.sleep.load(SeqCst) >= depth;
-        if sleeps && self.is_pending() {
+        if sleeps && self.engine.is_pending() {
             self.ring();
         }
-    }
-
-    fn is_pending(&self) -> bool {
-        // SeqCst: as in `wake`.
-        self.queued.load(SeqCst) > 0 || self.open.load(SeqCst) > 0
     }
 
     fn ring(&self) {
@@ -371,7 +380,7 @@ struct Loop<'a> {
 impl Loop<'_> {
     fn run(&mut self) {
         let mut stopping = false;
-        while !stopping || self.shared.is_pending() {
+        while !stopping || self.shared.engine.is_pending() {
             let command = lock(&self.shared.desk).commands.pop_front();
             match command {
                 Some(Command::TakeSeat(seat)) => {
@@ -380,22 +389,18 @@ impl Loop<'_> {
                 }
                 Some(Command::Abort(status)) => {
                     // A driver inside a call of the transport may never let go, and the job is to end.
-                    if let Some(engine) = self.wait_for_engine().as_mut() {
+                    if let Some(engine) = self.shared.engine.hold().as_mut() {
                         engine.abort(status);
                     }
                 }
                 Some(Command::Stop) => stopping = true,
-                None if self.shared.is_pending() => self.attend(),
+                None if self.shared.engine.is_pending() => self.attend(),
                 None => self.idle(),
             }
         }
-        if let Some(mut engine) = self.wait_for_engine().take() {
+        if let Some(mut engine) = self.shared.engine.hold().take() {
             engine.shut_down();
         }
-    }
-
-    fn wait_for_engine(&self) -> MutexGuard<'_, Option<Engine>> {
-        lock(&self.shared.engine)
     }
 
     /// Drives, or waits for a while if there is nothing to see or somebody else drives.
@@ -452,7 +457,7 @@ impl Loop<'_> {
         let shared = self.shared;
         shared.sleep.store(depth, SeqCst);
         fence(SeqCst); // says so before the last look; `wake` stands opposite
-        if limit.is_some() || !shared.is_pending() {
+        if limit.is_some() || !shared.engine.is_pending() {
             let desk = lock(&shared.desk);
             let quiet = |desk: &mut Desk| !desk.rung && desk.commands.is_empty();
             let limit = limit.unwrap_or(Duration::MAX);

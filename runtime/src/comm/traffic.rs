@@ -3,7 +3,6 @@
 //! Exact on any machine: they count what this rank gives to the transport, not how the wire carries it.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 /// What one rank gave to the transport in one operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,26 +15,43 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
+/// The counts of one rank; kept by whoever drives.
 #[derive(Debug, Default)]
-pub(super) struct Ledger(Mutex<BTreeMap<&'static str, Traffic>>);
+pub(super) struct Ledger {
+    /// Few; the one counted last is first asked.
+    entries: Vec<(&'static str, Traffic)>,
+    last: usize,
+}
 
 impl Ledger {
-    pub(super) fn message(&self, operation: &'static str, bytes: usize) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.entry(operation).or_default();
+    pub(super) fn message(&mut self, operation: &'static str, bytes: usize) {
+        let entry = self.entry(operation);
         entry.messages += 1;
         entry.bytes += bytes as u64;
     }
 
-    pub(super) fn collective(&self, operation: &'static str, bytes: usize) {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.entry(operation).or_default();
+    pub(super) fn collective(&mut self, operation: &'static str, bytes: usize) {
+        let entry = self.entry(operation);
         entry.collectives += 1;
         entry.bytes += bytes as u64;
     }
 
-    pub(super) fn read(&self, reset: bool) -> BTreeMap<&'static str, Traffic> {
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if reset { std::mem::take(&mut entries) } else { entries.clone() }
+    fn entry(&mut self, operation: &'static str) -> &mut Traffic {
+        if self.entries.get(self.last).is_none_or(|(name, _)| *name != operation) {
+            let found = self.entries.iter().position(|(name, _)| *name == operation);
+            self.last = found.unwrap_or_else(|| {
+                self.entries.push((operation, Traffic::default()));
+                self.entries.len() - 1
+            });
+        }
+        &mut self.entries[self.last].1
+    }
+
+    pub(super) fn read(&mut self, reset: bool) -> BTreeMap<&'static str, Traffic> {
+        let entries = self.entries.iter().copied().collect();
+        if reset {
+            self.entries.clear();
+        }
+        entries
     }
 }

@@ -331,20 +331,21 @@ impl Session {
         })
     }
 
-    /// Moves messages on, and writes to `finished` which of the requests are complete, in any order.
+    /// Moves messages on, and writes to the begin of `finished` which of the requests are complete, in any order; how
+    /// many these are.
     ///
     /// # Errors
-    /// Local: `Error::Transport` if the test itself fails; `finished` is valid all the same.
-    pub(crate) fn test(&self, requests: &mut [Request], finished: &mut Vec<Finished>) -> Result<()> {
-        finished.clear();
-        finished.resize(requests.len(), Finished::default());
+    /// Local: `Error::Transport` if the test itself fails; what was written is valid all the same.
+    pub(crate) fn test(&self, requests: &mut [Request], finished: &mut Vec<Finished>) -> (usize, Result<()>) {
+        if finished.len() < requests.len() {
+            finished.resize(requests.len(), Finished::default());
+        }
         let mut completed = 0;
         // SAFETY: a request is the bits of a request of this library, and `finished` has room for all.
         let code = unsafe {
             (self.table.test_some)(requests.as_mut_ptr().cast(), requests.len(), finished.as_mut_ptr(), &mut completed)
         };
-        finished.truncate(completed);
-        self.check("MPI_Testsome", None, code)
+        (completed, self.check("MPI_Testsome", None, code))
     }
 
     /// The error of a call that returned `code`, if that is one.

@@ -6,7 +6,7 @@
 //! A wait with a time limit has none: in a model nothing may depend on time passing.
 
 pub(crate) use loom::sync::{Mutex, MutexGuard};
-pub(crate) use std::sync::{LockResult, PoisonError};
+pub(crate) use std::sync::{LockResult, PoisonError, TryLockError};
 use std::time::Duration;
 
 pub(crate) struct Condvar(loom::sync::Condvar);

@@ -3,13 +3,14 @@
 //! Invariant: `requests` and `parts` run side by side, and an operation stays in `operations`, with all its
 //! buffers, until every request made for it is complete; MPI alone touches those buffers meanwhile.
 //! A point-to-point message travels as full pieces of `call_bytes_max` bytes and a last one that is shorter,
-//! maybe empty, so that a message of another length than the receiver expects is always noticed.
+//! maybe empty, so that a message of another length than the receiver expects is noticed; short ones share packets.
 //! Never here: when to wait.
 
 #![allow(unsafe_code, reason = "MPI holds addresses of blocks, under the invariant above")]
 
 mod collectives;
 mod exchange;
+mod packets;
 mod panels;
 
 use super::collective::Collective;
@@ -19,6 +20,7 @@ use crate::ids::{Rank, Tag};
 use crate::memory::{ReadGuard, WriteGuard};
 use crate::mpi::{self, Finished, Lane, Launcher, Session};
 use exchange::Exchange;
+use packets::{Packet, Packets};
 use panels::{Panels, Role};
 use std::path::Path;
 
@@ -42,6 +44,7 @@ pub struct MpiTransport {
     call_bytes_max: usize,
     /// Room of an all-reduce in panels, for the next one.
     slots: Vec<Vec<i64>>,
+    packets: Packets,
     /// Tags taken by collectives that are exchanges of messages.
     exchanges: u32,
 }
@@ -66,7 +69,8 @@ impl Part {
 
 #[derive(Debug)]
 struct Operation {
-    ticket: Ticket,
+    /// None for a packet, which has those of its messages.
+    ticket: Option<Ticket>,
     unfinished: usize,
     failed: bool,
     /// What is not posted.
@@ -92,6 +96,7 @@ struct Buffers {
     _displacements: Vec<i32>,
     /// Room for shares of panels.
     slots: Vec<Vec<i64>>,
+    packet: Option<Packet>,
 }
 
 impl MpiTransport {
@@ -107,6 +112,7 @@ impl MpiTransport {
     pub fn open(plugins: &Path, launcher: Option<&Launcher>) -> Result<Option<MpiTransport>> {
         let session = Session::open(plugins, launcher)?;
         Ok(session.map(|session| MpiTransport {
+            packets: Packets::new(session.size()),
             session: Some(session),
             requests: Vec::new(),
             parts: Vec::new(),
@@ -168,8 +174,9 @@ impl MpiTransport {
     }
 
     /// Enters an operation without requests, and gives its place.
-    fn enter(&mut self, ticket: Ticket, buffers: Buffers) -> usize {
-        let operation = Operation { ticket, unfinished: 0, failed: false, rest: None, fill: None, buffers };
+    fn enter(&mut self, ticket: impl Into<Option<Ticket>>, buffers: Buffers) -> usize {
+        let operation =
+            Operation { ticket: ticket.into(), unfinished: 0, failed: false, rest: None, fill: None, buffers };
         match self.vacant.pop() {
             Some(place) => {
                 self.operations[place] = Some(operation);
@@ -239,7 +246,10 @@ impl MpiTransport {
             operation.failed = true;
             operation.rest = None;
         }
-        match operation.rest {
+        if let (Role::Packet { from }, true) = (part.role, result.is_ok()) {
+            result = self.open_packet(part.operation, from, finished.bytes as usize, done);
+        }
+        match self.operation(part.operation).rest {
             Some(Rest::Exchange(_)) => result = self.advance(part.operation),
             Some(Rest::Panels(_)) => result = self.advance_panels(part.operation, part.role),
             None => {}
@@ -264,7 +274,11 @@ impl MpiTransport {
             if let (Some(word), Some(data)) = (operation.fill, &mut operation.buffers.written) {
                 data.of_mut().fill(word);
             }
-            done.push(operation.ticket);
+            done.extend(operation.ticket);
+            if let Some(mut packet) = operation.buffers.packet.take() {
+                done.append(&mut packet.tickets);
+                self.packets.take_back(packet);
+            }
         }
     }
 }
@@ -288,6 +302,9 @@ impl Transport for MpiTransport {
     }
 
     fn post_send(&mut self, ticket: Ticket, to: Rank, tag: Tag, data: ReadGuard) -> Result<()> {
+        if self.is_short(data.len(), to) {
+            return self.post_short_send(ticket, to, tag, &data);
+        }
         let (start, bytes, limit) = (data.as_ptr(), data.len(), self.call_bytes_max);
         let operation = self.enter(ticket, Buffers { _read: Some(data), ..Buffers::default() });
         let part = Part { peer: Some(to), ..Part::of(operation, "MPI_Isend") };
@@ -300,6 +317,9 @@ impl Transport for MpiTransport {
     }
 
     fn post_receive(&mut self, ticket: Ticket, from: Rank, tag: Tag, mut data: WriteGuard) -> Result<()> {
+        if self.is_short(data.len(), from) {
+            return self.post_short_receive(ticket, from, tag, data);
+        }
         let (start, bytes, limit) = (data.as_mut_ptr(), data.len(), self.call_bytes_max);
         let operation = self.enter(ticket, Buffers { written: Some(data), ..Buffers::default() });
         for (offset, bytes) in pieces_with_end(bytes, limit) {
@@ -316,26 +336,28 @@ impl Transport for MpiTransport {
     }
 
     fn progress(&mut self, done: &mut Vec<Ticket>) -> Result<bool> {
+        self.send_packets()?;
         done.append(&mut self.done_at_once);
         if self.requests.is_empty() {
             return Ok(!done.is_empty());
         }
         let mut finished = std::mem::take(&mut self.finished);
         let session = self.session.as_ref().expect("a transport is not used after its end");
-        let mut result = session.test(&mut self.requests, &mut finished);
+        let (completed, mut result) = session.test(&mut self.requests, &mut finished);
+        let of_test = &mut finished[..completed];
         // From the last to the first, so that what `swap_remove` moves has been looked at already.
-        finished.sort_unstable_by_key(|finished| std::cmp::Reverse(finished.index));
-        for &one in &finished {
+        of_test.sort_unstable_by_key(|finished| std::cmp::Reverse(finished.index));
+        for &one in &*of_test {
             result = result.and(self.complete(one, done));
         }
-        let moved = !done.is_empty() || !finished.is_empty();
+        let moved = !done.is_empty() || completed > 0;
         self.finished = finished;
         result.map(|()| moved)
     }
 
     fn shut_down(&mut self) {
         let Some(session) = self.session.take() else { return };
-        if !self.requests.is_empty() {
+        if !self.requests.is_empty() || self.has_packets() {
             // The other ranks would wait for ever in MPI_Finalize for what was never completed.
             session.abort(1);
             return;

@@ -26,11 +26,13 @@ const BYTES_MIN: usize = 512 << 10;
 const WINDOW: usize = 8;
 const WORD: usize = size_of::<i64>();
 
-/// What a completed request of an all-reduce in panels means.
+/// What a completed request means beyond the end of its operation.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Role {
     /// Nothing more.
     Plain,
+    /// A packet of short messages has come.
+    Packet { from: Rank },
     /// This rank's share of a panel has left for its owner.
     Given { owner: usize, panel: usize },
     /// A share of this rank's panel has come, and lies in a slot.
@@ -137,7 +139,7 @@ impl MpiTransport {
         let Some(Rest::Panels(mut plan)) = self.operation(operation).rest.take() else { return Ok(()) };
         let here = self.rank().index();
         match role {
-            Role::Plain => {}
+            Role::Plain | Role::Packet { .. } => {}
             Role::Given { owner, panel } => {
                 plan.giving -= 1;
                 plan.given[owner][panel] = true;
