@@ -2,12 +2,14 @@
 
 use girih_runtime::comm::Reduction;
 use girih_runtime::error::Error;
-use girih_runtime::graph::Access;
+use girih_runtime::graph::{Access, Body, GraphBuilder};
 use girih_runtime::ids::Rank;
 use girih_runtime::local;
+use girih_runtime::memory::Memory;
+use girih_runtime::stepwise::Turns;
 use girih_runtime::world::World;
-use girih_tests::random_graph::{Program, count_ranks};
-use std::sync::Arc;
+use girih_tests::random_graph::{Program, Recorded, count_ranks};
+use std::sync::{Arc, Mutex};
 
 /// Programs of these seeds, in worlds of `PROGRAMS` each; in every fourth a task fails first.
 #[track_caller]
@@ -197,4 +199,105 @@ fn a_graph_that_is_launched_again_and_again_gives_program_order() {
 fn a_lane_that_waits_for_long_is_left_and_taken_up_again() {
     check_stencil(2, |step, point, epoch| epoch % 2 == 0 && step % 7 == 3 && point == 5);
     check_stencil(3, |step, point, epoch| epoch > 1 && step == 10 && point % 2 == 0);
+}
+
+/// Programs run by one thread in the order of their seed, against program order.
+#[track_caller]
+fn check_stepwise(seeds: std::ops::Range<u64>, ranks: usize, workers: usize) {
+    for seed in seeds {
+        let (program, epochs) = (Program::random(seed, ranks), 1 + seed as usize % EPOCHS_MAX);
+        let recorded = Mutex::new(Vec::new());
+        let record = |builder: GraphBuilder, memory: &Arc<Memory>| {
+            let part = program.record(builder, memory)?;
+            let graph = Arc::clone(&part.graph);
+            recorded.lock().expect("one thread").push(part);
+            Ok(graph)
+        };
+        Turns { ranks, workers, seed }.run(epochs, record).expect("every graph ends");
+        let expected = program.serial(epochs);
+        let parts = recorded.into_inner().expect("one thread");
+        let cells: Vec<_> = parts.iter().flat_map(Recorded::cells).collect();
+        assert_eq!(cells.len(), expected.len());
+        for (cell, value) in cells {
+            assert_eq!(value, expected[cell], "seed {seed}, {ranks} ranks of {workers}, cell {cell}");
+        }
+    }
+}
+
+#[test]
+fn one_thread_in_any_order_gives_program_order() {
+    check_stepwise(1..300, 1, 3);
+    check_stepwise(1000..1300, 2, 1);
+    check_stepwise(2000..2300, 3, 2);
+    check_stepwise(3000..3300, 8, 3);
+}
+
+#[test]
+fn a_seed_is_an_order_that_can_be_repeated() {
+    let order_of = |seed: u64| {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let record = |mut builder: GraphBuilder, _: &Arc<Memory>| {
+            for number in 0..40_u32 {
+                let (order, rank) = (Arc::clone(&order), Rank(number % 2));
+                let block = builder.block(rank, 8)?;
+                builder.task("free", rank, 0, &[Access::Write(block)], || {
+                    Box::new(move |_| {
+                        order.lock().expect("one thread").push(number);
+                        Ok(())
+                    })
+                })?;
+            }
+            Ok(Arc::new(builder.finish()?))
+        };
+        Turns { ranks: 2, workers: 2, seed }.run(3, record).expect("every graph ends");
+        let order = order.lock().expect("one thread").clone();
+        assert_eq!(order.len(), 120);
+        order
+    };
+    assert_eq!(order_of(5), order_of(5));
+    assert_ne!(order_of(5), order_of(6));
+}
+
+/// The order in which the one worker of rank 0 runs `tasks` tasks, of which the last is wanted by rank 1, as are all
+/// that the last of its blocks goes through: a chain of so many.
+fn order_of_rank_0(tasks: u32, chain: u32, seed: u64) -> Vec<u32> {
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let record = |mut builder: GraphBuilder, _: &Arc<Memory>| {
+        let note = |number: u32| {
+            let order = Arc::clone(&order);
+            move || -> Body {
+                Box::new(move |_| {
+                    order.lock().expect("one thread").push(number);
+                    Ok(())
+                })
+            }
+        };
+        let mut last = None;
+        for number in 0..tasks {
+            let block = builder.block(Rank(0), 8)?;
+            builder.task("free", Rank(0), 0, &[Access::Write(block)], note(number))?;
+            last = Some(block);
+        }
+        let last = last.expect("at least one task");
+        for number in tasks..tasks + chain {
+            builder.task("chained", Rank(0), 0, &[Access::Write(last)], note(number))?;
+        }
+        let there = builder.block(Rank(1), 8)?;
+        let wants = [Access::Write(there), Access::Read(last)];
+        builder.task("wants", Rank(1), 0, &wants, || Box::new(|_| Ok(())))?;
+        Ok(Arc::new(builder.finish()?))
+    };
+    Turns { ranks: 2, workers: 1, seed }.run(1, record).expect("every graph ends");
+    let order = order.lock().expect("one thread").clone();
+    order
+}
+
+#[test]
+fn what_is_sent_is_made_first() {
+    for seed in 1..20 {
+        assert_eq!(order_of_rank_0(10, 0, seed), [9, 0, 1, 2, 3, 4, 5, 6, 7, 8], "seed {seed}");
+        // In lanes the tasks of one depth are run before those of the next; else a path to the end of its own.
+        let order = order_of_rank_0(6, 3, seed);
+        assert!([[5, 6, 7, 8, 0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5, 6, 7, 8]].contains(&order[..].try_into().unwrap()));
+    }
 }

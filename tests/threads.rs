@@ -1,12 +1,16 @@
 //! A rank starts its workers and one comm thread, nothing else, each where it was meant to be; an idle world sleeps.
 
 use girih_runtime::config::Config;
+use girih_runtime::graph::{Access, Context};
+use girih_runtime::ids::Rank;
 use girih_runtime::local;
 use girih_runtime::topology::Machine;
 use girih_runtime::world::World;
-use std::collections::BTreeMap;
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 /// The tests count threads of this process, so they take turns.
@@ -76,13 +80,42 @@ fn an_idle_world_uses_no_processor_time() {
     let _turn = TURN.lock();
     local::run(2, 2, 0, |world| {
         world.barrier().expect("all ranks come");
-        std::thread::sleep(Duration::from_millis(200));
+        thread::sleep(Duration::from_millis(200));
         let before = ticks();
-        std::thread::sleep(Duration::from_millis(1000));
+        thread::sleep(Duration::from_millis(1000));
         let used = ticks() - before;
         // 100 ticks a second: two workers and a comm thread on each of two ranks, spinning, would use hundreds.
         assert!(used <= 2, "{used} ticks in a second of idleness");
         world.barrier().expect("all ranks come");
     })
     .expect("the worlds start");
+}
+
+#[test]
+fn a_kernel_that_divides_itself_stays_on_the_workers() {
+    let _turn = TURN.lock();
+    let world =
+        World::solo(Config { threads: Some(2), bind: false, ..Config::default() }).expect("a world of one rank");
+    let names = Arc::new(Mutex::new(BTreeSet::new()));
+    let mut graph = world.graph("nested");
+    for _ in 0..20 {
+        let (block, names) = (graph.block(Rank(0), 8).expect("room"), Arc::clone(&names));
+        let body = move |_: &Context<'_>| {
+            let found = (0..64).into_par_iter().map(|_| thread::current().name().map(str::to_string));
+            let found: Vec<Option<String>> = found.collect();
+            names.lock().expect("no task fails").extend(found);
+            Ok(())
+        };
+        graph.task("divides", Rank(0), 0, &[Access::Write(block)], || Box::new(body)).expect("no block is missing");
+    }
+    world.run(&Arc::new(graph.finish().expect("a graph of one rank"))).expect("no task fails");
+    let names = names.lock().expect("no task fails");
+    let workers = [0, 1].map(|worker| Some(format!("girih-worker-{worker}")));
+    assert!(!names.is_empty() && names.iter().all(|name| workers.contains(name)), "{names:?}");
+    assert_eq!(threads(), BTreeMap::from([("worker".to_string(), 2)]), "no other thread was started");
+    drop(world);
+    // A worker that was the last to hold the pool ends a little later.
+    while !threads().is_empty() {
+        thread::yield_now();
+    }
 }

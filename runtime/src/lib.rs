@@ -42,6 +42,7 @@ pub mod memory;
 pub mod mpi;
 pub mod pool;
 pub mod schedule;
+pub mod stepwise;
 mod sync;
 pub mod topology;
 pub mod trace;

@@ -5,9 +5,9 @@
 use girih_runtime::comm::Reduction;
 use girih_runtime::error::Error;
 use girih_runtime::graph::Access::{Read, Write};
-use girih_runtime::graph::{Body, Graph};
+use girih_runtime::graph::{Body, Graph, GraphBuilder};
 use girih_runtime::ids::{BlockId, Rank};
-use girih_runtime::memory::BlockCell;
+use girih_runtime::memory::{BlockCell, Memory};
 use girih_runtime::world::World;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -110,7 +110,7 @@ impl Program {
     /// # Errors
     /// What the graph and the world return.
     pub fn run(&self, world: &World, epochs: usize) -> Result<Vec<(usize, i64)>, Error> {
-        let recorded = self.record(world)?;
+        let recorded = self.record(world.graph("random"), world.memory())?;
         (0..epochs).try_for_each(|_| world.run(&recorded.graph))?;
         Ok(recorded.cells())
     }
@@ -121,7 +121,7 @@ impl Program {
     /// # Errors
     /// What the graph and the world return afterwards; `Error::Config` if a rank did not hear of the failure.
     pub fn run_after_failure(&self, world: &World, epochs: usize) -> Result<Vec<(usize, i64)>, Error> {
-        let recorded = self.record(world)?;
+        let recorded = self.record(world.graph("random"), world.memory())?;
         if let Some(task) = self.steps.iter().rposition(|step| matches!(step, Step::Task { .. })) {
             recorded.fails.store(task, Relaxed); // reaches the workers with the launch
             // A failure of a graph without messages is heard in the next step.
@@ -140,14 +140,16 @@ impl Program {
     }
 
     /// The program's graph, with its cells at their first values.
-    fn record(&self, world: &World) -> Result<Recorded, Error> {
+    ///
+    /// # Errors
+    /// `Error::Memory`.
+    pub fn record(&self, mut graph: GraphBuilder, memory: &Arc<Memory>) -> Result<Recorded, Error> {
         let home = |cell: usize| Rank::from(cell % self.ranks);
         let fails = Arc::new(AtomicUsize::new(usize::MAX));
-        let mut graph = world.graph("random");
         let (mut blocks, mut mine) = (Vec::new(), Vec::new());
         for cell in 0..self.cells {
-            let here = home(cell) == world.rank();
-            let storage = here.then(|| world.memory().block(8)).transpose()?;
+            let here = home(cell) == graph.rank();
+            let storage = here.then(|| memory.block(8)).transpose()?;
             if let Some(storage) = &storage {
                 storage.write().of_mut::<i64>()[0] = cell as i64;
                 mine.push((cell, Arc::clone(storage)));
@@ -180,8 +182,9 @@ impl Program {
 const TOLD: &str = "was told to fail";
 
 /// A program as one rank has recorded it.
-struct Recorded {
-    graph: Arc<Graph>,
+pub struct Recorded {
+    /// The graph.
+    pub graph: Arc<Graph>,
     /// This rank's cells by their numbers.
     mine: Vec<(usize, Arc<BlockCell>)>,
     /// The step that fails.
@@ -189,7 +192,8 @@ struct Recorded {
 }
 
 impl Recorded {
-    fn cells(&self) -> Vec<(usize, i64)> {
+    /// The values of this rank's cells, by their numbers.
+    pub fn cells(&self) -> Vec<(usize, i64)> {
         self.mine.iter().map(|(cell, storage)| (*cell, storage.read().of::<i64>()[0])).collect()
     }
 }

@@ -1,15 +1,20 @@
 //! From program order and declared accesses to edges and messages.
 
 use super::node::{Access, Body, Node, Operation};
-use super::{Claim, Graph};
+use super::open::Open;
+use super::{Claim, Graph, Recorded};
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::ids::{BlockId, NodeId, Rank, Tag};
 use crate::memory::{BlockCell, Grant, Memory, Order};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::AtomicBool;
+
+/// A message counts as so many edges of a path: what comes after it, on other ranks too, waits for the wire.
+const MESSAGE_EDGES: u32 = 4;
 
 /// Records tasks in program order; the only way to a [`Graph`].
 ///
@@ -206,18 +211,29 @@ impl GraphBuilder {
         // Room that growing left over would stay for as long as the graph.
         self.nodes.shrink_to_fit();
         self.grants.shrink_to_fit();
-        let (successors, starts) = by_start(&self.edges, self.nodes.len());
-        for node in &mut self.nodes {
-            *node.open.get_mut() = node.dependencies;
+        let (mut successors, starts) = by_start(&self.edges, self.nodes.len());
+        for node in &self.nodes {
+            node.open.set(node.dependencies);
         }
         // Edges lead to later nodes, so from the last to the first all successors are known.
         for index in (0..self.nodes.len()).rev() {
-            let behind = &successors[starts[index] as usize..starts[index + 1] as usize];
+            let behind = &mut successors[starts[index] as usize..starts[index + 1] as usize];
             let rest = behind.iter().map(|next| self.nodes[next.index()].to_the_end + 1).max();
-            self.nodes[index].to_the_end = rest.unwrap_or(0);
+            let own = if self.nodes[index].is_task() { 0 } else { MESSAGE_EDGES };
+            self.nodes[index].to_the_end = rest.unwrap_or(0) + own;
+            // Messages first, but the agreement, which waits for everything, behind the others; of tasks the last is
+            // the most urgent, of two alike the first in program order.
+            behind.sort_unstable_by_key(|next| {
+                let node = &self.nodes[next.index()];
+                (node.is_task(), self.agreement == Some(*next), node.to_the_end, Reverse(next.0))
+            });
         }
+        let free = |index: &usize| self.nodes[*index].dependencies == 0;
+        let mut roots: Vec<NodeId> = (0..self.nodes.len()).filter(free).map(|index| NodeId(narrow(index))).collect();
+        let first = |node: &Node| (node.is_task(), Reverse(node.to_the_end));
+        roots.sort_by_key(|root| first(&self.nodes[root.index()]));
         let claim = |here: &Option<Copy>| here.as_ref().map_or(Claim::None, Copy::claim_of_epochs);
-        Ok(Graph {
+        Ok(Graph::new(Recorded {
             sinks: narrow(starts.windows(2).filter(|two| two[0] == two[1]).count()),
             running: AtomicBool::new(false),
             name: self.name,
@@ -225,6 +241,7 @@ impl GraphBuilder {
             grants: self.grants,
             successors,
             starts,
+            roots,
             claims: self.blocks.iter().map(|block| claim(&block.here)).collect(),
             cells: self.blocks.into_iter().map(|block| block.here.map(|here| here.cell)).collect(),
             collectives: self.collectives,
@@ -234,7 +251,7 @@ impl GraphBuilder {
             agreed: AtomicBool::new(false),
             fine: AtomicBool::new(false),
             lanes: OnceLock::new(),
-        })
+        }))
     }
 
     /// Makes the current version of a block readable on `rank`: nothing at home, else one message per version.
@@ -246,8 +263,8 @@ impl GraphBuilder {
         let Err(position) = record.sent_to.binary_search(&rank) else { return Ok(()) };
         record.sent_to.insert(position, rank);
         let (home, bytes) = (record.home, record.bytes);
-        // Tags wrap where the smallest bound of any MPI lies; a pair of ranks keeps the order of equal tags.
-        let tag = Tag(self.tags % 32_767);
+        // Tags wrap; a pair of ranks keeps the order of equal ones.
+        let tag = Tag(self.tags % Tag::GRAPH_TAGS);
         self.tags = self.tags.wrapping_add(1);
         let message = (u64::from(home.0) << 32) | u64::from(rank.0);
         self.fingerprint = self.fingerprint.word(message).word(bytes as u64);
@@ -301,7 +318,7 @@ impl GraphBuilder {
     pub(super) fn add(&mut self, operation: Operation, accesses: &[Access]) -> NodeId {
         let node = NodeId(narrow(self.nodes.len()));
         let travels = !matches!(operation, Operation::Task { .. });
-        self.nodes.push(Node { operation, dependencies: 0, open: AtomicU32::new(0), to_the_end: 0, depth: self.depth });
+        self.nodes.push(Node { operation, dependencies: 0, open: Open::default(), to_the_end: 0, depth: self.depth });
         self.latest.push(None);
         for access in accesses {
             let copy = self.copy_mut(access.block());

@@ -13,7 +13,7 @@
 
 use super::build::narrow;
 use super::lane::{Mark, Progress, Want};
-use super::{Graph, Operation};
+use super::{Operation, Recorded};
 use crate::ids::NodeId;
 use crossbeam::utils::CachePadded;
 use std::cmp::Reverse;
@@ -55,12 +55,14 @@ pub(crate) struct Step {
     pub(crate) messages: u32,
     /// Messages follow it.
     pub(crate) sends: bool,
+    /// The next step of its depth, if there is one, sends nothing: what was sent should leave.
+    pub(crate) last_to_send: bool,
     /// Other lanes wait for it.
     pub(crate) tells: bool,
 }
 
 impl Lanes {
-    pub(super) fn new(graph: &Graph, workers_by_domain: &[usize]) -> Lanes {
+    pub(super) fn new(graph: &Recorded, workers_by_domain: &[usize]) -> Lanes {
         let nodes = graph.nodes();
         let Order { by_lane, messages } = Order::of(graph, workers_by_domain);
         let mut place = vec![Mark { lane: u32::MAX, done: 0 }; nodes.len()];
@@ -78,7 +80,7 @@ impl Lanes {
         let (mut steps, mut marks, mut waits) = (Vec::with_capacity(begin as usize), Vec::new(), Vec::new());
         for (lane, (_, tasks)) in by_lane.iter().enumerate() {
             let mut known = vec![0; lanes.len()];
-            for task in tasks {
+            for (at, task) in tasks.iter().enumerate() {
                 waits.clear();
                 let others = before.of(*task).iter().map(|node| place[node.index()]);
                 waits.extend(others.filter(|mark| mark.lane != u32::MAX && mark.lane as usize != lane));
@@ -88,9 +90,13 @@ impl Lanes {
                 waits.retain(|mark| mark.done > known[mark.lane as usize]);
                 waits.iter().for_each(|mark| known[mark.lane as usize] = mark.done);
                 marks.extend_from_slice(&waits);
-                let sends = graph.successors(*task).iter().any(|next| !nodes[next.index()].is_task());
+                let sends = graph.sends(*task);
                 let messages = messages[task.index()];
-                steps.push(Step { node: *task, marks_end: narrow(marks.len()), messages, sends, tells: false });
+                let depth = |node: &NodeId| nodes[node.index()].depth;
+                let more = |next: &NodeId| depth(next) == depth(task) && graph.sends(*next);
+                let last_to_send = sends && !tasks.get(at + 1).is_some_and(more);
+                let marks_end = narrow(marks.len());
+                steps.push(Step { node: *task, marks_end, messages, sends, last_to_send, tells: false });
             }
         }
         for mark in &marks {
@@ -136,12 +142,12 @@ impl Lanes {
     }
 
     /// Makes the graph's counters and the lanes ready for an epoch, in lanes or not; nothing of the graph runs.
-    pub(crate) fn prepare(&self, graph: &Graph, in_lanes: bool) {
+    pub(crate) fn prepare(&self, graph: &Recorded, in_lanes: bool) {
         // Relaxed, here and below: the launch hands all of this on to the workers.
         if self.armed.swap(in_lanes, Relaxed) != in_lanes {
             for &(node, messages) in &self.gated {
                 let node = &graph.nodes()[node.index()];
-                node.open.store(if in_lanes { messages } else { node.dependencies }, Relaxed); // as above
+                node.open.set(if in_lanes { messages } else { node.dependencies });
             }
         }
         self.iter().for_each(|lane| lane.progress.reset());
@@ -182,7 +188,7 @@ struct Order {
 }
 
 impl Order {
-    fn of(graph: &Graph, workers_by_domain: &[usize]) -> Order {
+    fn of(graph: &Recorded, workers_by_domain: &[usize]) -> Order {
         let nodes = graph.nodes();
         let mut messages = vec![0_u32; nodes.len()];
         for (index, _) in nodes.iter().enumerate().filter(|(_, node)| !node.is_task()) {
@@ -213,10 +219,13 @@ impl Order {
                 0 => (0, workers),
                 count => (first_of_domain[domain], count),
             };
-            // What waits for messages comes last in its run: they may arrive meanwhile.
-            for waits in [false, true] {
-                for (index, &(_, _, node)) in group.iter().enumerate().filter(|(_, it)| (messages[it.2] > 0) == waits) {
-                    by_lane[first + index * count / group.len()].1.push(NodeId(node as u32));
+            // What waits for messages comes last in its run: they may arrive meanwhile. What others wait for comes
+            // before what they do not.
+            for (waits, sends) in [(false, true), (false, false), (true, true), (true, false)] {
+                let tasks = group.iter().enumerate().map(|(index, &(_, _, node))| (index, NodeId(node as u32)));
+                let class = |node: NodeId| (messages[node.index()] > 0, graph.is_urgent(node));
+                for (index, node) in tasks.filter(|&(_, node)| class(node) == (waits, sends)) {
+                    by_lane[first + index * count / group.len()].1.push(node);
                 }
             }
         }
@@ -231,7 +240,7 @@ struct Predecessors {
     starts: Vec<u32>,
 }
 
-fn predecessors(graph: &Graph) -> Predecessors {
+fn predecessors(graph: &Recorded) -> Predecessors {
     let nodes = graph.nodes();
     let mut starts: Vec<u32> = vec![0; nodes.len() + 1];
     for (index, node) in nodes.iter().enumerate() {

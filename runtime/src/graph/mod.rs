@@ -14,6 +14,7 @@ mod collective;
 mod lane;
 mod lanes;
 mod node;
+mod open;
 mod outline;
 
 pub use build::GraphBuilder;
@@ -21,12 +22,14 @@ pub(crate) use lane::Want;
 pub use lanes::Lanes;
 pub(crate) use lanes::{Lane, Step};
 pub use node::{Access, Body, Context, Node, Operation};
+pub use open::Open;
 pub use outline::Outline;
 
 use crate::fingerprint::Fingerprint;
 use crate::ids::{BlockId, NodeId};
 use crate::memory::{BlockCell, Grant};
-use std::ops::Range;
+use std::any::Any;
+use std::ops::{Deref, Range};
 use std::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Relaxed, Release},
@@ -35,13 +38,23 @@ use std::sync::{Arc, OnceLock};
 
 /// A checked plan of one rank's part, which can be run any number of times.
 pub struct Graph {
+    recorded: Arc<Recorded>,
+    /// What runs it, which knows of `recorded` alone, so that the two do not keep each other.
+    run: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+/// What was recorded of a graph, with the state of its epochs.
+pub struct Recorded {
     name: &'static str,
     nodes: Vec<Node>,
     /// Those of all tasks, one for each access.
     grants: Vec<Grant>,
-    /// Successors of all nodes in one list; node i's are `successors[starts[i]..starts[i + 1]]`.
+    /// Successors of all nodes in one list; node i's are `successors[starts[i]..starts[i + 1]]`: messages, then tasks,
+    /// the longest path to the end last.
     successors: Vec<NodeId>,
     starts: Vec<u32>,
+    /// Nodes that wait for nothing: messages first, then tasks, the longest path to the end first.
+    roots: Vec<NodeId>,
     cells: Vec<Option<Arc<BlockCell>>>,
     /// How epochs claim each of `cells`.
     claims: Vec<Claim>,
@@ -70,6 +83,31 @@ enum Claim {
 }
 
 impl Graph {
+    fn new(recorded: Recorded) -> Graph {
+        Graph { recorded: Arc::new(recorded), run: OnceLock::new() }
+    }
+
+    /// What runs the graph: made at the first call and kept, if it fits; else made for this call.
+    pub(crate) fn run_with<R: Any + Send + Sync>(
+        &self,
+        fits: impl FnOnce(&R) -> bool,
+        make: impl Fn(Arc<Recorded>) -> Arc<R>,
+    ) -> Arc<R> {
+        let kept = self.run.get_or_init(|| make(Arc::clone(&self.recorded)));
+        let kept = Arc::clone(kept).downcast().ok().filter(|run| fits(run));
+        kept.unwrap_or_else(|| make(Arc::clone(&self.recorded)))
+    }
+}
+
+impl Deref for Graph {
+    type Target = Recorded;
+
+    fn deref(&self) -> &Recorded {
+        &self.recorded
+    }
+}
+
+impl Recorded {
     /// What the counters of traffic call this graph.
     pub fn name(&self) -> &'static str {
         self.name
@@ -84,6 +122,26 @@ impl Graph {
     pub fn successors(&self, node: NodeId) -> &[NodeId] {
         let index = node.index();
         &self.successors[self.starts[index] as usize..self.starts[index + 1] as usize]
+    }
+
+    /// The nodes that wait for nothing, the most urgent first.
+    pub(crate) fn roots(&self) -> &[NodeId] {
+        &self.roots
+    }
+
+    /// True if a message waits for this task.
+    pub(crate) fn sends(&self, task: NodeId) -> bool {
+        self.first_message(task).is_some()
+    }
+
+    /// True if a message waits for this task that does not wait for all others too: other ranks wait for this one.
+    pub(crate) fn is_urgent(&self, task: NodeId) -> bool {
+        self.first_message(task).is_some_and(|message| self.agreement != Some(message))
+    }
+
+    fn first_message(&self, task: NodeId) -> Option<NodeId> {
+        // Messages come before tasks, and the agreement behind the others.
+        self.successors(task).first().copied().filter(|next| !self.nodes[next.index()].is_task())
     }
 
     /// The number of nodes without successors: when these are done, all are.
@@ -126,8 +184,8 @@ impl Graph {
     }
 
     /// The schedule of the tasks for so many workers of each domain, made at the first call.
-    pub(crate) fn lanes(&self, workers_by_domain: &[usize]) -> &Lanes {
-        self.lanes.get_or_init(|| Lanes::new(self, workers_by_domain))
+    pub(crate) fn lanes(&self, workers_by_domain: impl FnOnce() -> Vec<usize>) -> &Lanes {
+        self.lanes.get_or_init(|| Lanes::new(self, &workers_by_domain()))
     }
 
     /// The schedule, if it was made.

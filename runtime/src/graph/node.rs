@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "a context passes on what the scheduler promises: the order of the graph")]
 
+use super::open::Open;
 use crate::comm::CollectiveRequest;
 use crate::ids::{BlockId, Rank, Tag};
 use crate::memory::{BlockCell, Grant, Granted, ReadGuard, WriteGuard};
@@ -9,7 +10,6 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
 /// A task's declared use of a block. A task names each block once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,8 +109,9 @@ pub struct Node {
     /// How many nodes must be done before it.
     pub dependencies: u32,
     /// How many of these are not done in this epoch; `dependencies` again between epochs.
-    pub open: AtomicU32,
-    /// Edges on the longest path from here.
+    pub open: Open,
+    /// Edges on the longest path from here, where a message counts as several: of two nodes that could run, the one
+    /// with more is run first.
     pub to_the_end: u32,
     /// Nodes on the longest path that leads here, over all ranks: whatever a node waits for has a lesser one.
     pub depth: u32,

@@ -1,21 +1,26 @@
 //! Who computes: pinned workers that steal from each other, nearest first.
 //!
-//! Rayon supplies the threads and nested parallelism inside a job; the ready queues are crossbeam's: a deque
-//! for each worker and an injector for each NUMA domain. A job is two numbers: which launch, and what its [`Work`]
-//! calls the job; workers look a launch up once and keep it until it is retired, so jobs share no counter.
+//! Rayon supplies the threads and nested parallelism inside a job. Ready jobs stand in a deque for each worker, which
+//! are crossbeam's, and an inbox for each NUMA domain (`inbox.rs`), where urgent ones come before all others. A job is
+//! two numbers: which launch, and what its [`Work`] calls the job; workers look a launch up once and keep it until it
+//! is retired, so jobs share no counter.
 //! Never here: graphs, ranks, what a job does.
 
+mod hand;
+mod inbox;
 mod sleep;
 mod worker;
 
+pub use hand::Hand;
 pub use worker::Worker;
 
 use crate::error::{Error, Result};
 use crate::topology::{CpuSet, Place, bind_this_thread, binding_of_this_thread};
 use crate::trace::Tracer;
 use crossbeam::channel;
-use crossbeam::deque::{Injector, Stealer, Worker as Deque};
+use crossbeam::deque::{Stealer, Worker as Deque};
 use crossbeam::utils::CachePadded;
+use inbox::Inbox;
 use sleep::Sleep;
 use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
@@ -32,8 +37,8 @@ pub trait Work: Send + Sync {
 
 /// What workers do for others while they find no job.
 pub trait Errand: Send + Sync {
-    /// Called in each empty round; true if it may have made jobs ready. Must not wait.
-    fn attend(&self) -> bool;
+    /// Called in each empty round; none if there is nothing to do, true if it may have made jobs ready. Must not wait.
+    fn attend(&self) -> Option<bool>;
     /// Called before the worker sleeps.
     fn leave(&self);
 }
@@ -52,7 +57,7 @@ struct Launches {
 }
 
 struct Shared {
-    injectors: Vec<Injector<Job>>,
+    inboxes: Vec<Inbox<Job>>,
     stealers: Vec<Stealer<Job>>,
     /// Domain of each worker.
     domains: Vec<usize>,
@@ -75,7 +80,7 @@ struct Shared {
 pub struct Pool {
     shared: Arc<Shared>,
     bindings: Vec<Option<CpuSet>>,
-    /// `None` only while `drop` ends it.
+    /// `None` while `drop` ends it, and of a pool moved by hand.
     rayon: Option<rayon::ThreadPool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -88,22 +93,7 @@ impl Pool {
     /// # Errors
     /// Local: `Error::Topology` if the threads cannot be started.
     pub fn start(places: &[Place], bind: bool, patient: bool, tracer: Arc<Tracer>) -> Result<Pool> {
-        let domains: Vec<usize> = places.iter().map(|place| place.domain).collect();
-        let deques: Vec<Deque<Job>> = places.iter().map(|_| Deque::new_lifo()).collect();
-        let shared = Arc::new(Shared {
-            injectors: (0..domains.iter().max().map_or(1, |last| last + 1)).map(|_| Injector::new()).collect(),
-            stealers: deques.iter().map(Deque::stealer).collect(),
-            victims: (0..places.len()).map(|thief| nearest_first(thief, &domains)).collect(),
-            domains,
-            ran: places.iter().map(|_| CachePadded::default()).collect(),
-            launches: Mutex::default(),
-            retired: AtomicU32::new(0),
-            patient,
-            sleep: Sleep::default(),
-            errand: OnceLock::new(),
-            stop: AtomicBool::new(false),
-            tracer,
-        });
+        let (shared, deques) = Pool::queues(places, patient, tracer);
         let mut threads = Vec::with_capacity(places.len());
         let rayon = rayon::ThreadPoolBuilder::new()
             .num_threads(places.len())
@@ -136,6 +126,27 @@ impl Pool {
         Ok(Pool { shared, bindings, rayon: Some(rayon), threads })
     }
 
+    /// The queues of so many workers.
+    fn queues(places: &[Place], patient: bool, tracer: Arc<Tracer>) -> (Arc<Shared>, Vec<Deque<Job>>) {
+        let domains: Vec<usize> = places.iter().map(|place| place.domain).collect();
+        let deques: Vec<Deque<Job>> = places.iter().map(|_| Deque::new_lifo()).collect();
+        let shared = Shared {
+            inboxes: (0..domains.iter().max().map_or(1, |last| last + 1)).map(|_| Inbox::new()).collect(),
+            stealers: deques.iter().map(Deque::stealer).collect(),
+            victims: (0..places.len()).map(|thief| nearest_first(thief, &domains)).collect(),
+            domains,
+            ran: places.iter().map(|_| CachePadded::default()).collect(),
+            launches: Mutex::default(),
+            retired: AtomicU32::new(0),
+            patient,
+            sleep: Sleep::default(),
+            errand: OnceLock::new(),
+            stop: AtomicBool::new(false),
+            tracer,
+        };
+        (Arc::new(shared), deques)
+    }
+
     /// Gives idle workers something to look after; for the first call alone.
     pub fn send_on(&self, errand: Arc<dyn Errand>) {
         self.shared.errand.get_or_init(|| errand);
@@ -158,7 +169,7 @@ impl Pool {
 
     /// The number of workers in each NUMA domain.
     pub fn workers_by_domain(&self) -> Vec<usize> {
-        let mut counts = vec![0; self.shared.injectors.len()];
+        let mut counts = vec![0; self.shared.inboxes.len()];
         for &domain in &self.shared.domains {
             counts[domain] += 1;
         }
@@ -185,9 +196,9 @@ impl Pool {
         self.shared.retired.fetch_add(1, Release); // pairs with the Acquire in `Shared::retired`
     }
 
-    /// Gives a job to the workers of a domain, from outside the pool.
-    pub fn inject(&self, launch: u32, index: u32, domain: usize) {
-        self.shared.inject(Job { launch, index }, domain);
+    /// Gives a job to the workers of a domain, from outside the pool; an urgent one is run before all others.
+    pub fn inject(&self, launch: u32, index: u32, domain: usize, urgent: bool) {
+        self.shared.inject(Job { launch, index }, domain, urgent);
     }
 }
 
@@ -196,9 +207,10 @@ impl Drop for Pool {
         self.shared.stop.store(true, Release); // pairs with the Acquire in `Shared::stopped`
         self.shared.sleep.wake_all();
         self.rayon = None;
-        for thread in self.threads.drain(..) {
-            // A worker that drops the last handle cannot wait for itself; it ends right after.
-            if thread.thread().id() != thread::current().id() {
+        // A worker that drops the last handle waits for nobody: rayon lets the others end only when it has ended too.
+        let here = thread::current().id();
+        if self.threads.iter().all(|thread| thread.thread().id() != here) {
+            for thread in self.threads.drain(..) {
                 // A worker that panicked has printed why.
                 let _ = thread.join();
             }
@@ -207,8 +219,8 @@ impl Drop for Pool {
 }
 
 impl Shared {
-    fn inject(&self, job: Job, domain: usize) {
-        self.injectors[domain % self.injectors.len()].push(job);
+    fn inject(&self, job: Job, domain: usize, urgent: bool) {
+        self.inboxes[domain % self.inboxes.len()].push(job, urgent);
         self.sleep.wake_one();
     }
 
@@ -251,7 +263,7 @@ mod tests {
         // Every job below 1000 readies two more; the last of all opens the channel.
         fn execute(&self, index: u32, worker: &Worker<'_>) -> Option<u32> {
             for next in [2 * index + 1, 2 * index + 2].into_iter().filter(|&next| next < 1000) {
-                worker.push(next, 0);
+                worker.push(next, 0, next % 7 == 0);
             }
             // Relaxed: only the count matters.
             if self.left.fetch_sub(1, Relaxed) == 1 {
@@ -269,7 +281,7 @@ mod tests {
             let (done, waiter) = channel::bounded(1);
             let work = Arc::new(Fan { left: AtomicUsize::new(1000), done });
             let launch = pool.launch(Arc::clone(&work) as Arc<dyn Work>);
-            pool.inject(launch, 0, 1);
+            pool.inject(launch, 0, 1, false);
             waiter.recv_timeout(Duration::from_secs(20)).expect("the last job was run");
             pool.retire(launch);
             let begin = Instant::now();
@@ -278,6 +290,32 @@ mod tests {
                 thread::yield_now();
             }
         }
+    }
+
+    #[track_caller]
+    fn check_inbox(pushed: &[(u32, bool)], taken: u32, kept: &[u32]) {
+        let inbox = Inbox::new();
+        pushed.iter().for_each(|&(job, urgent)| inbox.push(job, urgent));
+        let mut others = Vec::new();
+        let job = inbox.take(inbox::BATCH_MAX, |job| others.push(job)).expect("a job was pushed");
+        assert_eq!((job, &others[..]), (taken, kept));
+        let mut left = pushed.len() - 1 - kept.len();
+        assert_eq!(inbox.is_empty(), left == 0);
+        while inbox.take_urgent().or_else(|| inbox.take(1, |_| ())).is_some() {
+            left -= 1;
+        }
+        assert_eq!(left, 0, "every job is taken once");
+    }
+
+    #[test]
+    fn the_first_job_of_an_inbox_is_taken_and_half_of_the_rest_kept() {
+        check_inbox(&[(1, false)], 1, &[]);
+        check_inbox(&[(1, false), (2, false), (3, false), (4, false), (5, false)], 1, &[3, 2]);
+    }
+
+    #[test]
+    fn urgent_jobs_come_first_and_alone() {
+        check_inbox(&[(1, false), (2, true), (3, false), (4, true)], 2, &[]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! The life of a worker: own deque, the domain's injector, thieves' round, sleep.
+//! The life of a worker: urgent jobs, own deque, the domain's inbox, thieves' round, sleep.
 
+use super::inbox::BATCH_MAX;
 use super::{Job, Shared, Work};
 use crate::trace::{Recorder, State, Who};
 use crossbeam::deque::{Steal, Worker as Deque};
@@ -13,8 +14,10 @@ use std::thread;
 /// of its own is patient: on a loaded machine a core once given away comes back after milliseconds.
 const SPINS: u32 = 64;
 const PATIENT_SPINS: u32 = 2000;
-/// Of so many empty rounds, one asks the injectors.
-const INJECTOR_ROUNDS: u32 = 4;
+/// On a core that it shares, so many in which it saw to messages: what they wait for may want this very core.
+const ERRANDS: u32 = 4;
+/// A deque that holds fewer never grows, so that no push allocates; what is more goes to the inbox.
+const DEQUE_MAX: usize = 2 * BATCH_MAX - 1;
 /// Rounds with a core given away before it sleeps.
 const YIELDS: u32 = 128;
 
@@ -32,15 +35,15 @@ pub struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    /// Makes a job of the running launch ready: on this worker's deque if it belongs to its domain, else in that
-    /// domain's injector.
-    pub fn push(&self, index: u32, domain: usize) {
+    /// Makes a job of the running launch ready: on this worker's deque if it belongs to its domain and is not urgent,
+    /// else in that domain's inbox.
+    pub fn push(&self, index: u32, domain: usize, urgent: bool) {
         let job = Job { launch: self.launch.get(), index };
-        if self.is_near(domain) {
+        if self.is_near(domain) && !urgent && self.deque.len() < DEQUE_MAX {
             self.deque.push(job);
             self.shared.sleep.wake_one();
         } else {
-            self.shared.inject(job, domain);
+            self.shared.inject(job, domain, urgent);
         }
     }
 
@@ -52,7 +55,7 @@ impl Worker<'_> {
 
     /// True for the domain of this worker.
     pub fn is_near(&self, domain: usize) -> bool {
-        domain % self.shared.injectors.len() == self.domain
+        domain % self.shared.inboxes.len() == self.domain
     }
 
     /// True if this worker may spin: it has a core of its own.
@@ -75,10 +78,29 @@ struct Kept {
     retired: u32,
 }
 
+impl<'a> Worker<'a> {
+    fn new(shared: &'a Shared, index: usize, deque: &'a Deque<Job>) -> Worker<'a> {
+        let trace = shared.tracer.recorder(Who::Worker(index as u32));
+        let ran = Cell::new(shared.ran[index].load(Relaxed)); // Relaxed: written by this worker alone
+        Worker { shared, deque, domain: shared.domains[index], launch: Cell::new(0), trace, ran, index }
+    }
+}
+
+/// Runs one job of this worker or of those it may rob; false if it finds none.
+pub(super) fn step(shared: &Shared, index: usize, deque: &Deque<Job>) -> bool {
+    let worker = Worker::new(shared, index, deque);
+    let Some(job) = find(&worker, index, 0) else { return false };
+    worker.launch.set(job.launch);
+    if let Some(next) = shared.work(job.launch).execute(job.index, &worker) {
+        worker.push(next, worker.domain, false);
+    }
+    worker.count_one();
+    true
+}
+
 pub(super) fn run(shared: &Shared, worker_index: usize, deque: &Deque<Job>) {
-    let trace = shared.tracer.recorder(Who::Worker(worker_index as u32));
-    let (domain, ran) = (shared.domains[worker_index], Cell::new(0));
-    let worker = Worker { shared, deque, domain, launch: Cell::new(0), trace, ran, index: worker_index };
+    let worker = Worker::new(shared, worker_index, deque);
+    let domain = worker.domain;
     let mut kept: Option<Kept> = None;
     let mut empty_rounds = 0;
     let spins = if shared.patient { PATIENT_SPINS } else { SPINS };
@@ -96,6 +118,10 @@ pub(super) fn run(shared: &Shared, worker_index: usize, deque: &Deque<Job>) {
             while let Some(index) = next {
                 next = work.execute(index, &worker);
                 worker.count_one();
+                if let Some(index) = next.filter(|_| shared.inboxes[domain].has_urgent()) {
+                    worker.push(index, domain, false);
+                    next = None;
+                }
             }
             continue;
         }
@@ -106,7 +132,9 @@ pub(super) fn run(shared: &Shared, worker_index: usize, deque: &Deque<Job>) {
         if empty_rounds == 1 {
             worker.trace.state(State::Searching);
         }
-        if shared.errand.get().is_some_and(|errand| errand.attend()) {
+        let attended = shared.errand.get().and_then(|errand| errand.attend());
+        let spins = if attended.is_some() && !shared.patient { ERRANDS } else { spins };
+        if attended == Some(true) {
             empty_rounds = 0;
         } else if empty_rounds < spins {
             hint::spin_loop();
@@ -128,24 +156,20 @@ pub(super) fn run(shared: &Shared, worker_index: usize, deque: &Deque<Job>) {
     }
 }
 
-/// The next job: newest of the own deque, then the domain's injector, then victims nearest first, then the
-/// injectors of other domains, which a worker helps only when its own is dry.
+/// The next job: an urgent one, the newest of the own deque, then the domain's inbox, then victims nearest first, then
+/// the inboxes of other domains, which a worker helps only when its own is dry.
 ///
-/// After empty rounds the own deque is still empty, and injectors, which fill once a launch, are asked now and then.
+/// After empty rounds the own deque is still empty.
 fn find(worker: &Worker<'_>, index: usize, empty_rounds: u32) -> Option<Job> {
     let Worker { shared, deque, domain, .. } = worker;
     let own = || if empty_rounds == 0 { deque.pop() } else { None };
-    let injected = empty_rounds.is_multiple_of(INJECTOR_ROUNDS);
-    own().or_else(|| {
-        let injectors = shared.injectors.len();
-        let near = || retry(|| shared.injectors[*domain].steal_batch_and_pop(deque));
-        let victims = || shared.victims[index].iter().find_map(|&victim| steal(worker, victim));
-        let far = || {
-            let others = (1..injectors).map(|step| (domain + step) % injectors);
-            others.into_iter().find_map(|other| retry(|| shared.injectors[other].steal()))
-        };
-        if injected { near().or_else(victims).or_else(far) } else { victims() }
-    })
+    let near = || shared.inboxes[*domain].take(BATCH_MAX, |job| deque.push(job));
+    let victims = || shared.victims[index].iter().find_map(|&victim| steal(worker, victim));
+    let far = || {
+        let inboxes = shared.inboxes.len();
+        (1..inboxes).find_map(|step| shared.inboxes[(domain + step) % inboxes].take(1, |_| ()))
+    };
+    shared.inboxes[*domain].take_urgent().or_else(own).or_else(near).or_else(victims).or_else(far)
 }
 
 fn steal(worker: &Worker<'_>, victim: usize) -> Option<Job> {
@@ -165,6 +189,5 @@ fn retry(mut attempt: impl FnMut() -> Steal<Job>) -> Option<Job> {
 }
 
 fn has_work(shared: &Shared) -> bool {
-    shared.injectors.iter().any(|injector| !injector.is_empty())
-        || shared.stealers.iter().any(|stealer| !stealer.is_empty())
+    shared.inboxes.iter().any(|inbox| !inbox.is_empty()) || shared.stealers.iter().any(|stealer| !stealer.is_empty())
 }

@@ -13,10 +13,10 @@ use crate::graph::{Lane, Step, Want};
 use crate::ids::NodeId;
 use crate::pool::Worker;
 use std::hint;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
 /// How often a lane looks for what it waits for before it is left; a few nanoseconds each.
-const LOOKS: u32 = 64;
+const LOOKS: u32 = 16;
 const PATIENT_LOOKS: u32 = 4096;
 /// Of so many steps of a lane, the time of one is taken.
 const TIMED_STEPS: usize = TIMED as usize * 4;
@@ -29,7 +29,7 @@ impl Run {
     /// Gives all lanes to the workers.
     pub(super) fn start_lanes(&self) {
         for (index, lane) in self.lanes().iter().enumerate() {
-            self.pool.inject(self.launch(), index as u32, lane.domain());
+            self.pool.inject(self.launch(), index as u32, lane.domain(), false);
         }
     }
 
@@ -57,6 +57,8 @@ impl Run {
             worker.count_one();
             if step.sends {
                 self.release_messages(step.node, worker);
+            }
+            if step.last_to_send {
                 self.drive();
             }
             if step.tells {
@@ -72,8 +74,8 @@ impl Run {
         let came =
             self.is_there(Want::Messages(step.node)) || self.wait_for(lane, at, Want::Messages(step.node), worker);
         if came {
-            let open = &self.graph.nodes()[step.node.index()].open;
-            open.store(step.messages, Relaxed); // for the next epoch, which the end of this one comes before
+            // For the next epoch, which the end of this one comes before.
+            self.graph.nodes()[step.node.index()].open.set(step.messages);
         }
         came
     }
@@ -81,8 +83,7 @@ impl Run {
     fn is_there(&self, want: Want) -> bool {
         match want {
             Want::Mark(mark) => self.lanes().reached(mark),
-            // Acquire pairs with the SeqCst decrement in `message_came`.
-            Want::Messages(node) => self.graph.nodes()[node.index()].open.load(Acquire) == 0,
+            Want::Messages(node) => self.graph.nodes()[node.index()].open.is_none(),
         }
     }
 
@@ -115,15 +116,14 @@ impl Run {
         for (index, lane) in self.lanes().iter().enumerate() {
             if lane.take(|want| self.is_there(want)) {
                 self.lanes_left.fetch_sub(1, SeqCst); // as where it was counted
-                self.pool.inject(self.launch(), index as u32, lane.domain());
+                self.pool.inject(self.launch(), index as u32, lane.domain(), false);
             }
         }
     }
 
     /// One of the messages before a task is complete.
     pub(super) fn message_came(&self, node: NodeId) {
-        // SeqCst: the task sees what all its messages wrote, and lanes that were left are looked for after.
-        if self.graph.nodes()[node.index()].open.fetch_sub(1, SeqCst) == 1 {
+        if self.graph.nodes()[node.index()].open.count_message() {
             self.wake_lanes();
         }
     }

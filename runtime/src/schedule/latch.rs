@@ -1,5 +1,7 @@
-//! A flag that opens once, and those who wait for it.
+//! A flag that opens, and those who wait for it.
 //!
+//! Who opened it may still be inside `open` when others have seen it and close it for the next time: he touches nothing
+//! but the latch, and a waiter that he wakes looks at the flag.
 //! Proof: `PROTOCOL.md`, "The end is seen". Model: `tests/models/src/latch_model.rs`.
 
 use crate::sync::{Condvar, Mutex, PoisonError};
@@ -8,7 +10,7 @@ use std::time::Duration;
 /// How long a wait lasts before the waiter is asked whether it still wants to wait.
 const WHILE: Duration = Duration::from_millis(50);
 
-/// A flag that opens once.
+/// A flag that opens.
 #[derive(Debug, Default)]
 pub struct Latch {
     open: Mutex<bool>,
@@ -20,6 +22,11 @@ impl Latch {
     pub fn open(&self) {
         *self.open.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.opened.notify_all();
+    }
+
+    /// Closes the latch again, when nobody waits for it.
+    pub fn close(&self) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = false;
     }
 
     /// True if the latch is open.

@@ -5,7 +5,9 @@
 //! skipped and all messages still travel, so no rank waits for one that will not come, and the world stays
 //! in step. The graph's last collective carries the number of ranks that failed.
 //! An epoch ends with the last node that nothing waits for: every other node is done before one of these.
-//! A task that readies others runs the first of them next, on its worker; it makes the rest known to all workers.
+//! A task that readies others runs the most urgent of them next, on its worker, and makes the rest known to all
+//! workers: urgent is what has the longest path to the end, and before all else what a message waits for.
+//! A graph keeps what runs it, so that a launch after the first allocates nothing.
 //! A graph whose tasks were short in its last epoch runs in lanes (`lanes.rs`), where no counter is shared.
 
 #![allow(unsafe_code, reason = "the order in which tasks run is what their contexts rely on")]
@@ -18,7 +20,7 @@ pub use latch::Latch;
 
 use crate::comm::{Collective, CommThread, Completion, Post, Request};
 use crate::error::{Error, Result};
-use crate::graph::{Context, Graph, Lanes, Node, Operation};
+use crate::graph::{Context, Graph, Lanes, Node, Operation, Recorded};
 use crate::ids::{NodeId, Rank};
 use crate::memory::BlockCell;
 use crate::pool::{Errand, Pool, Work, Worker};
@@ -28,7 +30,7 @@ use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// Of so many nodes, the time of one is taken.
@@ -39,21 +41,24 @@ const FINE_NODES_MIN: usize = 8;
 /// A longer time counts as this, so that one task that lost its core does not decide for all.
 const TIMED_MAX: Duration = Duration::from_micros(64);
 
-/// One epoch of a graph.
+/// The epochs of a graph, one at a time.
+///
+/// What an epoch sets, `Run::begin` sets anew before anything of it runs; the launch hands that on to all who run it.
+/// Whoever still looks for lanes that were left when an epoch has ended finds those of the next, and may take them.
 pub struct Run {
-    graph: Arc<Graph>,
+    graph: Arc<Recorded>,
     rank: Rank,
     pool: Arc<Pool>,
     comm: Option<Arc<CommThread>>,
-    /// Number of the graph's first collective among all of this world.
-    first_collective: u64,
     /// This, for posts to the comm thread.
     me: Weak<Run>,
-    /// What the pool calls this run.
-    launch: OnceLock<u32>,
+    /// Number of the graph's first collective among all of this world.
+    first_collective: AtomicU64,
+    /// What the pool calls this epoch.
+    launch: AtomicU32,
     /// Whether the graph's blocks were claimed for the tasks of this epoch.
-    claimed: bool,
-    in_lanes: bool,
+    claimed: AtomicBool,
+    in_lanes: AtomicBool,
     /// Lanes that were left.
     lanes_left: AtomicU32,
     /// Nodes without successors that are not done; in lanes, what `Lanes::ends` counts.
@@ -85,50 +90,71 @@ impl Run {
         first_collective: u64,
         earlier: Option<Error>,
     ) -> Arc<Run> {
-        let nodes = graph.nodes();
-        let claimed = graph.begin_epoch();
-        let earlier = earlier.or_else(|| (!claimed).then(|| in_use(graph, rank)));
-        let in_lanes = graph.is_fine();
-        let sinks = if in_lanes { graph.lanes(&pool.workers_by_domain()).ends() } else { graph.sinks() };
-        let run = Arc::new_cyclic(|me| Run {
-            graph: Arc::clone(graph),
+        let same_comm = |run: &Run| run.comm.as_ref().map(Arc::as_ptr) == comm.map(Arc::as_ptr);
+        let fits = |run: &Run| run.rank == rank && Arc::ptr_eq(&run.pool, pool) && same_comm(run);
+        let run = graph.run_with(fits, |recorded| Run::new(recorded, rank, pool, comm));
+        run.begin(graph, first_collective, earlier);
+        run
+    }
+
+    fn new(graph: Arc<Recorded>, rank: Rank, pool: &Arc<Pool>, comm: Option<&Arc<CommThread>>) -> Arc<Run> {
+        Arc::new_cyclic(|me| Run {
+            graph,
             rank,
             pool: Arc::clone(pool),
             comm: comm.cloned(),
-            first_collective,
             me: Weak::clone(me),
-            launch: OnceLock::new(),
-            claimed,
-            in_lanes,
+            first_collective: AtomicU64::new(0),
+            launch: AtomicU32::new(0),
+            claimed: AtomicBool::new(false),
+            in_lanes: AtomicBool::new(false),
             lanes_left: AtomicU32::new(0),
-            sinks_left: AtomicU32::new(sinks),
+            sinks_left: AtomicU32::new(0),
             timed: Default::default(),
-            poisoned: AtomicBool::new(earlier.is_some()),
-            failure: Mutex::new(earlier),
+            poisoned: AtomicBool::new(false),
+            failure: Mutex::new(None),
             ended: Latch::default(),
-        });
-        if nodes.is_empty() {
-            run.ended.open();
+        })
+    }
+
+    /// Begins an epoch; the one before has ended. Cost: the nodes that wait for nothing.
+    fn begin(&self, graph: &Arc<Graph>, first_collective: u64, earlier: Option<Error>) {
+        let claimed = graph.begin_epoch();
+        let earlier = earlier.or_else(|| (!claimed).then(|| in_use(graph, self.rank)));
+        let in_lanes = graph.is_fine();
+        let ends = if in_lanes { graph.lanes(|| self.pool.workers_by_domain()).ends() } else { graph.sinks() };
+        self.ended.close();
+        self.poisoned.store(earlier.is_some(), Relaxed); // Relaxed, here and below: handed on by the launch
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = earlier;
+        self.first_collective.store(first_collective, Relaxed);
+        self.claimed.store(claimed, Relaxed); // as above
+        self.in_lanes.store(in_lanes, Relaxed);
+        self.sinks_left.store(ends, Relaxed);
+        self.timed.iter().for_each(|sum| sum.store(0, Relaxed)); // as above
+        if graph.nodes().is_empty() {
+            self.ended.open();
         }
-        let launch = *run.launch.get_or_init(|| pool.launch(Arc::clone(&run) as Arc<dyn Work>));
-        pool.tracer().launched(launch, first_collective, plan::identity(graph), || plan::of(graph, rank));
+        let me = self.me.upgrade().expect("a run that begins is alive");
+        let launch = self.pool.launch(me);
+        self.launch.store(launch, Relaxed); // as above
+        let planned = || plan::of(graph, self.rank);
+        self.pool.tracer().launched(launch, first_collective, plan::identity(graph), planned);
         if let Some(lanes) = graph.lanes_made() {
             lanes.prepare(graph, in_lanes);
         }
         if in_lanes {
-            run.start_lanes();
+            self.start_lanes();
         }
-        for (index, node) in nodes.iter().enumerate().filter(|(_, node)| node.dependencies == 0) {
-            if !in_lanes || !node.is_task() {
-                run.release(NodeId(index as u32), None);
+        for &root in graph.roots() {
+            if !in_lanes || !graph.nodes()[root.index()].is_task() {
+                self.release(root, None);
             }
         }
-        if let Some(comm) = comm {
+        if let Some(comm) = &self.comm {
             comm.poke();
             // This thread waits for the end without driving.
             comm.leave();
         }
-        run
     }
 
     /// Waits for the end of the epoch; `interrupted` is asked now and then, and a true answer fails the epoch.
@@ -141,8 +167,18 @@ impl Run {
             }
             watch(self.pool.jobs_run(), &|| self.standing());
         }
+        self.end()
+    }
+
+    /// True if the epoch has ended and [`Run::end`] may be called.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended.is_open()
+    }
+
+    /// Ends an epoch whose nodes are all done.
+    pub(crate) fn end(&self) -> Outcome {
         self.pool.retire(self.launch());
-        self.graph.end_epoch(self.claimed);
+        self.graph.end_epoch(self.claimed.load(Relaxed)); // Relaxed: set by who began the epoch
         self.note_times();
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         let agreed = self.graph.agreement().map(|node| match &self.graph.nodes()[node.index()].operation {
@@ -154,8 +190,8 @@ impl Run {
     }
 
     /// What the epoch waits for, in words.
-    fn standing(&self) -> String {
-        let all = if self.in_lanes { self.lanes().ends() } else { self.graph.sinks() };
+    pub(crate) fn standing(&self) -> String {
+        let all = if self.in_lanes() { self.lanes().ends() } else { self.graph.sinks() };
         let left = self.sinks_left.load(Relaxed); // Relaxed: a number for the user
         let open = self.comm.as_ref().map_or("no message is outstanding".to_string(), |comm| comm.outstanding());
         format!("{left} of {all} ends of the graph are open here, {open}")
@@ -165,9 +201,10 @@ impl Run {
     fn release(&self, node: NodeId, worker: Option<&Worker<'_>>) {
         let request = match &self.graph.nodes()[node.index()].operation {
             Operation::Task { domain, .. } => {
+                let (domain, urgent) = (*domain as usize, self.graph.is_urgent(node));
                 return match worker {
-                    Some(worker) => worker.push(node.0, *domain as usize),
-                    None => self.pool.inject(self.launch(), node.0, *domain as usize),
+                    Some(worker) => worker.push(node.0, domain, urgent),
+                    None => self.pool.inject(self.launch(), node.0, domain, urgent),
                 };
             }
             Operation::Send { to, tag, cell } => Request::Send { to: *to, tag: *tag, data: Arc::clone(cell) },
@@ -178,7 +215,8 @@ impl Run {
                 if let (Collective::AllReduce { data, .. }, true) = (request, self.graph.agreement() == Some(node)) {
                     self.write_status(data);
                 }
-                Request::Collective { sequence: self.first_collective + order, kind: request.clone() }
+                let first = self.first_collective.load(Relaxed); // Relaxed: handed on by the launch
+                Request::Collective { sequence: first + order, kind: request.clone() }
             }
         };
         self.pool.tracer().posted(self.launch(), node.0);
@@ -188,7 +226,11 @@ impl Run {
     }
 
     fn launch(&self) -> u32 {
-        *self.launch.get().expect("set before the first node is released")
+        self.launch.load(Relaxed) // Relaxed: set before the first node is released
+    }
+
+    fn in_lanes(&self) -> bool {
+        self.in_lanes.load(Relaxed) // Relaxed: set before the first node is released
     }
 
     fn write_status(&self, cell: &Arc<BlockCell>) {
@@ -196,30 +238,30 @@ impl Run {
         *cell.write().of_mut::<i64>().last_mut().expect("room for the status") = i64::from(failed);
     }
 
-    /// A node is done: whatever waited for it alone may run. The first task that this worker may run itself is
-    /// returned, the rest released.
+    /// A node is done: whatever waited for it alone may run. The most urgent task that this worker may run itself is
+    /// returned, the rest released, messages first.
     fn complete(&self, node: NodeId, worker: Option<&Worker<'_>>) -> Option<u32> {
         let successors = self.graph.successors(node);
+        let in_lanes = self.in_lanes();
         let mut own = None;
         for &next in successors {
             let Node { operation, .. } = &self.graph.nodes()[next.index()];
-            if self.in_lanes && matches!(operation, Operation::Task { .. }) {
+            if in_lanes && matches!(operation, Operation::Task { .. }) {
                 self.message_came(next);
             } else if self.count_down(next) {
-                match (worker, operation) {
-                    (Some(worker), Operation::Task { domain, .. })
-                        if own.is_none() && worker.is_near(*domain as usize) =>
-                    {
-                        own = Some(next.0);
+                let less_urgent = match (worker, operation) {
+                    (Some(worker), Operation::Task { domain, .. }) if worker.is_near(*domain as usize) => {
+                        own.replace(next)
                     }
-                    _ => self.release(next, worker),
-                }
+                    _ => Some(next),
+                };
+                less_urgent.into_iter().for_each(|node| self.release(node, worker));
             }
         }
         if successors.is_empty() {
             self.end_one();
         }
-        own
+        own.map(|node| node.0)
     }
 
     /// Between tasks: sees to what was posted and what has come, where the comm thread has no seat of its own.
@@ -235,12 +277,7 @@ impl Run {
     /// One of the nodes before this one is done; true if it was the last.
     fn count_down(&self, node: NodeId) -> bool {
         let Node { dependencies, open, .. } = &self.graph.nodes()[node.index()];
-        // AcqRel: the last of several predecessors sees what the others wrote.
-        let last = open.fetch_sub(1, AcqRel) == 1;
-        if last {
-            open.store(*dependencies, Relaxed); // for the next epoch, which the end of this one comes before
-        }
-        last
+        open.count_down(*dependencies)
     }
 
     /// One of those that the end of the epoch waits for is done.
@@ -298,7 +335,7 @@ impl Run {
 
 impl Work for Run {
     fn execute(&self, index: u32, worker: &Worker<'_>) -> Option<u32> {
-        if self.in_lanes {
+        if self.in_lanes() {
             self.run_lane(index as usize, worker);
             return None;
         }
@@ -317,8 +354,8 @@ impl Work for Run {
 }
 
 impl Errand for CommThread {
-    fn attend(&self) -> bool {
-        self.wants_driver() && self.drive()
+    fn attend(&self) -> Option<bool> {
+        self.wants_driver().then(|| self.drive())
     }
 
     fn leave(&self) {
@@ -337,7 +374,7 @@ impl Completion for Run {
 }
 
 /// The failure of an epoch whose blocks could not be claimed.
-fn in_use(graph: &Graph, rank: Rank) -> Error {
+fn in_use(graph: &Recorded, rank: Rank) -> Error {
     let message = "a block of the graph is in use outside of it".to_string();
     Error::Task { rank, task: graph.name().to_string(), message }
 }

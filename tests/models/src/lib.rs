@@ -14,16 +14,25 @@ mod sync;
 
 #[path = "../../../runtime/src/memory/count.rs"]
 mod count;
+#[path = "../../../runtime/src/comm/handover.rs"]
+mod handover;
 #[path = "../../../runtime/src/ids.rs"]
 mod ids;
+#[path = "../../../runtime/src/pool/inbox.rs"]
+mod inbox;
 #[path = "../../../runtime/src/graph/lane.rs"]
 mod lane;
 #[path = "../../../runtime/src/schedule/latch.rs"]
 mod latch;
+#[path = "../../../runtime/src/graph/open.rs"]
+mod open;
 #[path = "../../../runtime/src/pool/sleep.rs"]
 mod sleep;
 
 mod count_model;
+mod handover_model;
+mod inbox_model;
 mod lane_model;
 mod latch_model;
+mod open_model;
 mod sleep_model;
