@@ -180,7 +180,7 @@ fn describe(graph: &mut GraphBuilder, root: &Arc<Node>) {
     graph.describe(&format!("{}{inputs}", operation(root)), detail);
 }
 
-fn operation(node: &Arc<Node>) -> String {
+pub(crate) fn operation(node: &Arc<Node>) -> String {
     let text = match node.record().as_deref() {
         None => "array".to_string(),
         Some(Recorded::Fill(_)) => "fill".to_string(),
@@ -204,20 +204,30 @@ fn described(node: &Arc<Node>) -> String {
 }
 
 /// The nodes to be kept, in an order in which each comes after what it needs.
-struct Plan {
-    order: Vec<Arc<Node>>,
-    kept: HashSet<*const Node>,
+pub(crate) struct Plan {
+    pub(crate) order: Vec<Arc<Node>>,
+    pub(crate) kept: HashSet<*const Node>,
 }
 
 impl Plan {
+    /// The plan of an evaluation, which every node notes that it passes.
     fn new(root: &Arc<Node>) -> Plan {
+        Plan::of(root, Node::pass)
+    }
+
+    /// The plan that an evaluation would have.
+    pub(crate) fn looked_at(root: &Arc<Node>) -> Plan {
+        Plan::of(root, Node::was_passed)
+    }
+
+    fn of(root: &Arc<Node>, passed: fn(&Node) -> bool) -> Plan {
         let nodes = postorder(root);
         let mut kept = HashSet::from([Arc::as_ptr(root)]);
         // The kept node that each other node is fused into.
         let mut head: HashMap<*const Node, *const Node> = HashMap::new();
         for node in nodes.iter().rev() {
             let key = Arc::as_ptr(node);
-            if !kept.contains(&key) && !node.is_generated() && node.pass() {
+            if !kept.contains(&key) && !node.is_generated() && passed(node) {
                 kept.insert(key);
             }
             let own = if kept.contains(&key) { key } else { head.get(&key).copied().unwrap_or(key) };

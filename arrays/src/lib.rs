@@ -21,6 +21,7 @@ pub mod dtype;
 pub mod error;
 mod evaluate;
 mod exchange;
+pub mod explain;
 mod expr;
 pub mod fft;
 pub mod index;

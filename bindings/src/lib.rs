@@ -7,6 +7,7 @@
 mod array;
 mod create;
 mod error;
+mod explain;
 mod fft;
 mod functions;
 mod handle;
@@ -53,6 +54,9 @@ mod _native {
 
     #[pymodule_export]
     use super::linalg::{factor, frame_products, tall_qr};
+
+    #[pymodule_export]
+    use super::explain::{explain, tiles};
 
     #[pymodule_export]
     use super::fft::{chirp, fourier, twiddled};

@@ -248,6 +248,15 @@ def test_the_bits_do_not_depend_on_ranks_threads_or_tiles(same_bits):
     assert max(bytes for _, bytes in sent) < 200_000, "triangles travel, and a few rows near the ends of ranks"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64"])
+@pytest.mark.parametrize("scale", [1e-30, 4e18, 1e30])
+def test_numbers_whose_squares_are_infinite_or_zero_have_singular_values(dtype, scale):
+    x = (np.random.default_rng(0).standard_normal((7, 5)) * scale).astype(dtype)
+    np.testing.assert_allclose(gr.linalg.svd(x, compute_uv=False), np.linalg.svd(x, compute_uv=False), rtol=1e-5)
+    u, s, v = (np.asarray(part) for part in gr.linalg.svd(x, full_matrices=False))
+    np.testing.assert_allclose((u * (s / scale)) @ v, x / scale, atol=1e-5)
+
+
 def test_names_are_numpys():
     """What of NumPy's functions is not there, with the reason."""
     absent = {"test": "runs NumPy's own tests"}

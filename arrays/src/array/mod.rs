@@ -19,6 +19,7 @@ use crate::distribution::{Layout, RowDistribution};
 use crate::dtype::{DType, Element, Scalar};
 use crate::error::{Error, Result};
 use crate::evaluate::{evaluate, is_immediate, value};
+use crate::explain::{Explanation, explain};
 use crate::expr::{self, Node};
 use crate::lower::direct;
 use crate::shape::Shape;
@@ -131,6 +132,14 @@ impl Array {
     /// Whether the value is there, so that reading this rank's part neither waits nor sends.
     pub fn is_ready(&self) -> bool {
         self.node.part().is_some()
+    }
+
+    /// What computing the value would do on this rank. Nothing is computed or sent.
+    ///
+    /// # Errors
+    /// Local: `Error::Runtime` if there is no room for the results.
+    pub fn explain(&self) -> Result<Explanation> {
+        explain(&self.world, &self.node)
     }
 
     /// Computes the value. Collective.

@@ -153,6 +153,11 @@ impl Node {
         self.passed.swap(true, Relaxed)
     }
 
+    /// Whether an evaluation has passed through this node.
+    pub(crate) fn was_passed(&self) -> bool {
+        self.passed.load(Relaxed)
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.shape.elements() * self.dtype.bytes()
     }

@@ -42,6 +42,7 @@ from girih._native import (  # noqa: E402
 from girih.dtypes import *  # noqa: E402, F403
 from girih.einsum_terms import einsum, einsum_path  # noqa: E402
 from girih.errors import DivergenceError, RankError  # noqa: E402
+from girih.explaining import explain  # noqa: E402
 from girih.files import (  # noqa: E402
     Archive,
     fromfile,
@@ -128,6 +129,7 @@ __all__ = [
     "dot",
     "einsum",
     "einsum_path",
+    "explain",
     "fft",
     "from_dlpack",
     "from_local",

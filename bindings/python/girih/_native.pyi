@@ -41,10 +41,11 @@ __all__ = [
     "Array", "Mailbox", "Model", "Observations", "Stream", "Ufunc", "abort", "add_by_integer", "all_gather_bytes",
     "arange", "argsort", "argument", "asarray", "barrier", "begin_trace", "broadcast_bytes", "broadcast_to", "chirp",
     "clip", "concatenate", "count_integers", "diagonal", "discard_trace", "distances", "distinct_by_rank", "empty",
-    "end_trace", "eye", "factor", "flatnonzero", "fourier", "frame_products", "from_local", "full", "linspace", "load",
-    "matmul", "may_share_memory", "nonzero", "ones", "rank", "reduce", "report", "rows_of_rank", "save", "scan",
-    "search_sorted", "select_sorted", "set_plugin_dir", "shares_memory", "shut_down", "size", "sort", "square_form",
-    "start", "tall_qr", "trace_process", "transpose", "twiddled", "variance", "wait", "where", "world_info", "zeros",
+    "end_trace", "explain", "eye", "factor", "flatnonzero", "fourier", "frame_products", "from_local", "full",
+    "linspace", "load", "matmul", "may_share_memory", "nonzero", "ones", "rank", "reduce", "report", "rows_of_rank",
+    "save", "scan", "search_sorted", "select_sorted", "set_plugin_dir", "shares_memory", "shut_down", "size", "sort",
+    "square_form", "start", "tall_qr", "tiles", "trace_process", "transpose", "twiddled", "variance", "wait", "where",
+    "world_info", "zeros",
 ]
 
 def set_plugin_dir(path: str) -> None:
@@ -363,6 +364,12 @@ def from_local(part: NDArray[Any], axis: int = 0) -> Array:
 def rows_of_rank(rows: int, rank: int | None = None) -> tuple[int, int]:
     """The rows, from the first to behind the last, that a rank (this one if none is named) holds of an array with so
     many rows that is divided among the ranks."""
+
+def explain(x: Array, /) -> tuple[list[dict[str, Any]], dict[str, int], str]:
+    """The steps of an evaluation, this rank's part as numbers and for Graphviz; `girih.explain` shows them."""
+
+def tiles(x: Array, /) -> list[list[int]]:
+    """The rows at which each tile of each rank ends."""
 
 def load(file: str | PathLike[str], dtype: DTypeLike | None = None) -> Array:
     """The array in a `.npy` file; each rank reads its own rows. Collective.

@@ -134,6 +134,10 @@ class ArrayMethods:
         found = products.trace(self, offset, axis1, axis2, dtype)  # type: ignore[arg-type]
         return found if out is None else ufuncs.positive(found, out=out)
 
+    def _repr_html_(self) -> str:
+        """What notebooks show: shape, dtype, and how rows lie on ranks. Nothing is computed."""
+        return explaining.array_html(self)  # type: ignore[arg-type]
+
     def transpose(self, *axes: Any) -> Array:
         """Axes in another order, in reverse by default; a view."""
         order = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)) else axes
@@ -208,7 +212,7 @@ class ArrayMethods:
         def __invert__(self) -> Array: ...
 
 
-from girih import indexing, joining, products, shaping, sorting, ufuncs  # noqa: E402
+from girih import explaining, indexing, joining, products, shaping, sorting, ufuncs  # noqa: E402
 
 
 def attach() -> None:

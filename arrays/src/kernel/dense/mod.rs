@@ -92,8 +92,9 @@ impl Factor {
             Factor::Svd { full } => svd(a, full, out)?,
             Factor::SingularValues => {
                 finite(a, NO_SVD)?;
+                let (a, scale) = within_range(a);
                 let values = a.singular_values().map_err(|_| NO_SVD)?;
-                store_real::<T>(values.iter().map(T::real), out);
+                store_real::<T>(values.iter().map(|value| T::real(value) / scale), out);
             }
             Factor::Eigh => {
                 finite(a, NO_EIGENVALUES)?;
@@ -223,16 +224,31 @@ fn times<T: Field>(value: T, c: f64, s: f64) -> T {
     T::of(real * c - imaginary * s, real * s + imaginary * c)
 }
 
+/// The matrix times a power of two that brings its largest element near 1, and that power; 1 for usual numbers.
+///
+/// Sums of squares of very large elements are infinite, those of very small ones zero.
+fn within_range<T: Field>(a: MatRef<'_, T>) -> (Mat<T>, f64) {
+    let size = |value: T| value.parts().0.abs().max(value.parts().1.abs());
+    let largest = a.row_iter().flat_map(|row| row.iter()).fold(0.0, |most: f64, value| most.max(size(*value)));
+    let usual = 2f64.powi(-40)..2f64.powi(40);
+    if largest == 0.0 || usual.contains(&largest) {
+        return (a.to_owned(), 1.0);
+    }
+    let scale = 2f64.powi(-(largest.log2() as i32).clamp(-1000, 1000));
+    (Mat::from_fn(a.nrows(), a.ncols(), |i, j| times(a[(i, j)], scale, 0.0)), scale)
+}
+
 fn svd<T: Field>(a: MatRef<'_, T>, full: bool, out: &mut [T]) -> Result<(), String> {
     finite(a, NO_SVD)?;
-    let svd = if full { Svd::new(a) } else { Svd::new_thin(a) }.map_err(|_| NO_SVD)?;
+    let (a, scale) = within_range(a);
+    let svd = if full { Svd::new(a.as_ref()) } else { Svd::new_thin(a.as_ref()) }.map_err(|_| NO_SVD)?;
     let (u, v) = (svd.U(), svd.V());
     let least = a.nrows().min(a.ncols());
     let (front, rest) = out.split_at_mut(u.nrows() * u.ncols());
     let (values, back) = rest.split_at_mut(least);
     store(u, front);
     for (value, found) in values.iter_mut().zip(svd.S().column_vector().iter()) {
-        *value = T::of(found.parts().0, 0.0);
+        *value = T::of(found.parts().0 / scale, 0.0);
     }
     let n = v.nrows();
     for (i, row) in back.chunks_mut(n.max(1)).enumerate() {
