@@ -10,7 +10,7 @@ PYTHON_OF_VENV := .venv/bin/python
 # Where they are set they make OpenBLAS, and so everything girih is compared with, slower than it is.
 unexport OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 
-.PHONY: all demo test plugins clean
+.PHONY: all demo test plugins clean bench-kmeans
 
 all:
 	@bindings/install.sh
@@ -27,10 +27,14 @@ test:
 	cargo test
 	$(PYTHON_OF_VENV) -m pytest -c bindings/pyproject.toml --rootdir . tests/python
 
+bench-kmeans:
+	@bindings/install.sh rivals
+	@.venv-rivals/bin/python benches/kmeans.py $(ARGS)
+
 bench-%:
 	@bindings/install.sh compare
 	@$(PYTHON_OF_VENV) benches/$*.py $(ARGS)
 
 clean:
 	cargo clean
-	rm -rf .venv demo-output bindings/python/girih/_mpi bindings/python/girih/*.so
+	rm -rf .venv .venv-rivals demo-output bindings/python/girih/_mpi bindings/python/girih/*.so

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs girih into .venv: what is missing of Debian's packages, the MPI plug-ins, the package itself.
 #
-# usage: bindings/install.sh [plugins | compare | test]
-#   plugins   only the MPI plug-ins; compare, test: also the Python packages of that extra.
+# usage: bindings/install.sh [plugins | compare | test | rivals]
+#   plugins   only the MPI plug-ins; compare, test: also the Python packages of that extra;
+#   rivals    as compare, and .venv-rivals, which sees .venv and has the libraries that bench-kmeans is compared with.
 #
 # Idempotent, and quick when nothing is missing: cargo decides what to rebuild, pip what to install.
 # Never here: Rust itself, which belongs to the user's account; its absence is reported.
@@ -127,9 +128,28 @@ install_python() {
     )
 }
 
-[ "$extra" = "" ] || [ "$extra" = plugins ] || [ "$extra" = compare ] || [ "$extra" = test ] ||
-    fail "usage: bindings/install.sh [plugins | compare | test]"
+# Apart from .venv, so that tests never meet what these bring along. Some have no wheel for some machines.
+install_rivals() {
+    local rivals=$root/.venv-rivals package
+    if ! "$rivals/bin/python" -m pip --version >/dev/null 2>&1; then
+        "$venv/bin/python" -m venv --clear "$rivals"
+        "$venv/bin/python" -c 'import site; print(site.getsitepackages()[0])' \
+            >"$("$rivals/bin/python" -c 'import site; print(site.getsitepackages()[0])')/girih.pth"
+    fi
+    for package in 'scikit-learn-intelex>=2026.0' 'faiss-cpu>=1.12' 'superkmeans>=0.2'; do
+        "$rivals/bin/python" -m pip install --quiet --disable-pip-version-check --prefer-binary "$package" ||
+            say "bench-kmeans will do without ${package%%>=*}"
+    done
+}
+
+case $extra in
+"" | plugins | compare | test | rivals) ;;
+*) fail "usage: bindings/install.sh [plugins | compare | test | rivals]" ;;
+esac
+wanted=$extra
+[ "$wanted" != rivals ] || extra=compare
 system_packages
 check_rust
 build_plugins
 [ "$extra" = plugins ] || install_python
+[ "$wanted" != rivals ] || install_rivals
