@@ -1,10 +1,11 @@
 //! K-Means gives the same bits at every number of ranks and threads, and what a plain loop gives.
 
 use girih_arrays::Array;
-use girih_cluster::{Csr, Error, Model, Observations, Options};
+use girih_cluster::{Begin, Checkpoints, Csr, Error, Model, Observations, Options};
 use girih_runtime::config::Config;
 use girih_runtime::local;
 use girih_runtime::world::World;
+use std::path::Path;
 
 /// Numbers in [0, 1) from a counter: the same on every rank.
 fn uniform(seed: u64, index: usize) -> f64 {
@@ -192,6 +193,81 @@ fn sparse_rows_are_clustered_like_dense_ones() {
     }
 }
 
+/// After any number of iterations the pruned fit has the bits of the one that compares all rows with all centres.
+#[track_caller]
+fn check_pruning(rows: usize, columns: usize, clusters: usize, weighted: bool) {
+    let x = blobs(rows, columns, clusters);
+    let weights: Vec<f64> = (0..rows).map(|row| uniform(9, row)).collect();
+    let outcomes = local::run(2, 2, 3, |world| {
+        let mut x = Observations::<f64>::new(&Array::from_slice(world, &[rows, columns], &x)?)?;
+        if weighted {
+            x = x.weighted(&Array::from_slice(world, &[rows], &weights)?)?;
+        }
+        let start = x.rows_at(&(0..clusters).map(|row| row * (rows / clusters)).collect::<Vec<_>>())?;
+        let mut spared = false;
+        for iterations_max in [1, 2, 3, 4, 5, 6, 8, 11, 15, 20, 40] {
+            let fit = |prunes, spared: &mut bool| {
+                let options = Options { iterations_max, tolerance: 0.0, shift: 0.0, prunes };
+                let mut told = Vec::new();
+                let mut observer = |iteration: &girih_cluster::Iteration| {
+                    *spared |= iteration.looked_at < rows as u64;
+                    told.push((iteration.inertia.to_bits(), iteration.shift.to_bits(), iteration.changed));
+                    Ok(false)
+                };
+                let model = x.lloyd(&start, &options, Some(&mut observer))?;
+                let quiet = x.lloyd(&start, &options, None)?;
+                assert_eq!(quiet.inertia.to_bits(), model.inertia.to_bits());
+                Ok::<_, Error>((model.local_labels(), model.centres, model.inertia.to_bits(), told))
+            };
+            let pruned = fit(true, &mut spared)?;
+            assert_eq!(pruned, fit(false, &mut false)?, "after {iterations_max} iterations");
+        }
+        Ok::<_, Error>(spared)
+    });
+    for spared in outcomes.unwrap() {
+        assert!(spared.unwrap(), "no row was ever left out");
+    }
+}
+
+#[test]
+fn pruning_leaves_no_trace() {
+    check_pruning(40_000, 8, 70, false);
+    check_pruning(9001, 30, 40, true);
+}
+
+#[test]
+fn a_fit_goes_on_where_it_was_on_any_number_of_ranks() {
+    let (rows, columns, clusters) = (5003, 6, 40);
+    let x = blobs(rows, columns, clusters);
+    let folder = std::env::temp_dir().join(format!("girih-checkpoint-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("fit");
+    let checkpoints = Checkpoints { path: path.clone(), every: 3 };
+    let run = |ranks, begin: Option<&Path>, iterations_max| {
+        let outcomes = local::run(ranks, 1, 4, |world| {
+            let x = Observations::<f64>::new(&Array::from_slice(world, &[rows, columns], &x)?)?;
+            let start = x.rows_at(&(0..clusters).collect::<Vec<_>>())?;
+            let options = Options { iterations_max, tolerance: 0.0, shift: 0.0, prunes: true };
+            let begin = begin.map_or(Begin::Centres(&start), Begin::Checkpoint);
+            let model = x.lloyd_kept(begin, &options, None, Some(&checkpoints))?;
+            Ok::<_, Error>((gathered(world, &model)?, model.centres, model.inertia.to_bits(), model.iterations))
+        });
+        outcomes.unwrap().into_iter().next().unwrap()
+    };
+    let whole = run(2, None, 300).unwrap();
+    // Ends as if its job had ended in the seventh iteration: the file is that of the sixth.
+    for (before, after) in [(1, 3), (3, 2), (2, 1)] {
+        run(before, None, 7).unwrap();
+        assert_eq!(run(after, Some(&path), 300).unwrap(), whole, "{before} ranks, then {after}");
+    }
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[100] ^= 4;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(run(2, Some(&path), 300).unwrap_err().to_string().contains("damaged"));
+    assert!(run(2, Some(&folder.join("none")), 300).unwrap_err().to_string().contains("cannot be read"));
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn weights_that_are_none_are_refused() {
     let outcomes = local::run(2, 1, 1, |world| {
@@ -300,7 +376,7 @@ fn an_observer_that_is_content_on_one_rank_stops_all() {
         let observations = Observations::<f64>::new(&x).unwrap();
         let seeds = observations.rows_at(&[0, 4, 8, 12]).unwrap();
         let mut observer = |iteration: &girih_cluster::Iteration| Ok(world.rank().0 == 1 && iteration.number == 2);
-        let options = Options { iterations_max: 50, tolerance: 0.0, shift: 0.0 };
+        let options = Options { iterations_max: 50, tolerance: 0.0, shift: 0.0, prunes: true };
         observations.lloyd(&seeds, &options, Some(&mut observer)).unwrap().iterations
     });
     assert_eq!(outcomes.unwrap(), [2, 2]);
@@ -314,14 +390,16 @@ fn an_iteration_is_one_all_reduce_of_the_words_it_must_be() {
         let observations = Observations::<f64>::new(&x).unwrap();
         let seeds = observations.rows_at(&[0, 1, 2, 3, 4, 5]).unwrap();
         world.traffic(true);
-        let model =
-            observations.lloyd(&seeds, &Options { iterations_max: 300, tolerance: 0.0, shift: 0.0 }, None).unwrap();
+        let model = observations
+            .lloyd(&seeds, &Options { iterations_max: 300, tolerance: 0.0, shift: 0.0, prunes: true }, None)
+            .unwrap();
         (model.iterations as u64, world.traffic(true))
     });
     for (iterations, traffic) in outcomes.unwrap() {
         let kmeans = traffic["kmeans"];
-        // Two words for each sum of f64, a count for each cluster, two for the inertia, changed labels, status.
-        let words = (2 * clusters * columns + clusters + 4) as u64;
+        // Two words for each sum of f64, a count for each cluster, two for the inertia, changed labels, rows looked
+        // at, status.
+        let words = (2 * clusters * columns + clusters + 5) as u64;
         assert_eq!((kmeans.collectives, kmeans.messages), (iterations, 0));
         assert_eq!(kmeans.bytes, 8 * words * iterations);
         // Before the first iteration, one agreement: that all have the memory, the same centres and options.

@@ -5,11 +5,12 @@ use crate::handle::PyArray;
 use crate::numpy::{elements, owned};
 use crate::world::world;
 use girih_arrays::{Array, DType, Element};
-use girih_cluster::{Csr, Error, Iteration, Model, Observations, Options, Real, Seeds};
+use girih_cluster::{Begin, Checkpoints, Csr, Error, Iteration, Model, Observations, Options, Real, Seeds};
 use numpy::PyReadonlyArray1;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use std::path::PathBuf;
 
 enum Typed {
     Float32(Observations<f32>),
@@ -119,7 +120,8 @@ impl PyObservations {
         each!(&self.0, observations => distances(observations, centers, as_array))
     }
 
-    #[pyo3(signature = (start, max_iter, tol, callback, /, shift = 0.0))]
+    #[pyo3(signature = (start, max_iter, tol, callback, /, shift = 0.0, prunes = true, checkpoint = None, every = 10))]
+    #[allow(clippy::too_many_arguments, reason = "they are the arguments of a call from Python, by name")]
     fn lloyd<'py>(
         &self,
         start: &Bound<'py, PyAny>,
@@ -127,9 +129,13 @@ impl PyObservations {
         tol: f64,
         callback: Option<Py<PyAny>>,
         shift: f64,
+        prunes: bool,
+        checkpoint: Option<PathBuf>,
+        every: usize,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let options = Options { iterations_max: max_iter, tolerance: tol, shift };
-        each!(&self.0, observations => fit(observations, start, &options, callback))
+        let options = Options { iterations_max: max_iter, tolerance: tol, shift, prunes };
+        let checkpoints = checkpoint.map(|path| Checkpoints { path, every });
+        each!(&self.0, observations => fit(observations, start, &options, callback, checkpoints.as_ref()))
     }
 
     #[pyo3(signature = (centers, /))]
@@ -220,12 +226,16 @@ fn fit<'py, T: Real + Element + numpy::Element + Default>(
     start: &Bound<'py, PyAny>,
     options: &Options,
     callback: Option<Py<PyAny>>,
+    checkpoints: Option<&Checkpoints>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let py = start.py();
-    let (_, start) = floats::<T>(start, "start")?;
+    // A path is that of a checkpoint.
+    let path = start.extract::<PathBuf>().ok();
+    let start = if path.is_none() { floats::<T>(start, "start")?.1 } else { Vec::new() };
+    let begin = path.as_ref().map_or(Begin::Centres(&start), |path| Begin::Checkpoint(path));
     let mut raised = None;
     let fitted = py.detach(|| match &callback {
-        None => observations.lloyd(&start, options, None),
+        None => observations.lloyd_kept(begin, options, None, checkpoints),
         Some(callback) => {
             let mut observer = |iteration: &Iteration| {
                 Python::attach(|py| {
@@ -237,7 +247,7 @@ fn fit<'py, T: Real + Element + numpy::Element + Default>(
                     })
                 })
             };
-            observations.lloyd(&start, options, Some(&mut observer))
+            observations.lloyd_kept(begin, options, Some(&mut observer), checkpoints)
         }
     });
     match (fitted, raised) {
@@ -250,7 +260,7 @@ fn fit<'py, T: Real + Element + numpy::Element + Default>(
 fn tell(py: Python<'_>, callback: &Py<PyAny>, iteration: &Iteration) -> PyResult<bool> {
     // Between iterations is where an interrupt is noticed first.
     py.check_signals()?;
-    let Iteration { number, inertia, shift, changed } = *iteration;
+    let Iteration { number, inertia, shift, changed, .. } = *iteration;
     callback.call1(py, (number, inertia, shift, changed))?.bind(py).is_truthy()
 }
 

@@ -19,10 +19,13 @@
 #![forbid(unsafe_code)]
 
 mod centroids;
+mod checkpoint;
+mod epoch;
 mod error;
 mod lloyd;
 mod model;
 mod observations;
+mod pruning;
 mod relocate;
 mod scratch;
 mod seed;
@@ -30,9 +33,10 @@ mod sparse;
 mod tile;
 mod transform;
 
+pub use checkpoint::Checkpoints;
 pub use error::{Error, Result};
 pub use girih_arrays::kernel::nearest::Real;
-pub use lloyd::Observer;
+pub use lloyd::{Begin, Observer};
 pub use model::{Iteration, Model, Options};
 pub use observations::Observations;
 pub use seed::Seeds;

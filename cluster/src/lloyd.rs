@@ -1,33 +1,45 @@
-//! Lloyd's iterations as one graph that is run again and again.
+//! Lloyd's iterations, and which rows each of them looks at.
 //!
-//! An iteration: the centres are packed; each tile of rows is assigned and added to a partial result while it is in
-//! cache; partial results are merged on each rank; one all-reduce of integers ends the graph, and carries its status.
-//! Invariant: after it, all ranks hold the same words and take the same decisions from them.
-//! Traffic: one all-reduce of limbs·k·d + k + 4 words in each iteration, with weights 2·k·d + 3·k + 4; before the
+//! Invariant: all ranks hold the same words after each iteration, and take the same decisions from them.
+//! Traffic: one all-reduce of limbs·k·d + k + 5 words in each iteration, with weights 2·k·d + 3·k + 5; before the
 //! first, an agreement.
 
 use crate::centroids::{means, shift};
+use crate::checkpoint::{Checkpoints, State};
+use crate::epoch::{Epoch, Mode, Sums};
 use crate::error::{Error, Result};
-use crate::model::{Iteration, Labels, Model, Options};
+use crate::model::{Iteration, Model, Options};
 use crate::observations::Observations;
+use crate::pruning::Pruning;
 use crate::relocate::relocate;
-use crate::scratch::Scratches;
-use crate::tile::{Rows, Tile, Weights};
 use girih_arrays::Element;
-use girih_arrays::kernel::nearest::{Centres, Layout, Pass, Real, SparseCentres, SparsePass};
+use girih_arrays::kernel::nearest::{Moves, Real};
 use girih_runtime::fingerprint::Fingerprint;
-use girih_runtime::graph::Access::{Read, Write};
-use girih_runtime::graph::{Body, Graph, GraphBuilder};
-use girih_runtime::ids::{BlockId, Rank};
-use girih_runtime::memory::BlockCell;
-use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
-
-/// Partial results for each worker: enough that the last tiles spread, few enough that merging is cheap.
-const PARTIALS_PER_WORKER: usize = 4;
 
 /// Told of each iteration; true ends the fit, an error ends it on all ranks.
 pub type Observer<'a> = dyn FnMut(&Iteration) -> Result<bool, String> + 'a;
+
+/// Where a fit begins.
+#[derive(Clone, Copy, Debug)]
+pub enum Begin<'a, T> {
+    /// At these centres, k×d in C order and equal on all ranks.
+    Centres(&'a [T]),
+    /// Where the fit that wrote this file was.
+    Checkpoint(&'a Path),
+}
+
+/// A fit on its way.
+struct Fit<T> {
+    epoch: Epoch<T>,
+    state: State<T>,
+    /// How far the centres moved last.
+    moves: Arc<Moves>,
+    pruning: Pruning,
+    /// Known if the last iteration's labels are those of its own centres.
+    inertia: Option<f64>,
+}
 
 impl<T: Real + Element + Default> Observations<T> {
     /// Fits centres from these starting ones, k×d in C order and equal on all ranks.
@@ -39,51 +51,93 @@ impl<T: Real + Element + Default> Observations<T> {
     ///
     /// # Errors
     /// Replicated: `Error::Value` if the centres do not fit the rows. As the runtime's otherwise.
-    pub fn lloyd(&self, start: &[T], options: &Options, mut observer: Option<&mut Observer<'_>>) -> Result<Model<T>> {
-        let (clusters, rows) = (self.clusters_of(start)?, self.rows());
+    pub fn lloyd(&self, start: &[T], options: &Options, observer: Option<&mut Observer<'_>>) -> Result<Model<T>> {
+        self.lloyd_kept(Begin::Centres(start), options, observer, None)
+    }
+
+    /// As `lloyd`, from centres or from a checkpoint, with checkpoints on the way.
+    ///
+    /// A fit that goes on from a checkpoint ends with the bits of one that was never disturbed, on any number of ranks.
+    /// Cost: a file of 2·k·d values at each checkpoint, written by rank 0, and an agreement.
+    ///
+    /// # Errors
+    /// As `lloyd`. Replicated: `Error::Value` if the checkpoint is not there, is damaged or is of other data.
+    pub fn lloyd_kept(
+        &self,
+        begin: Begin<'_, T>,
+        options: &Options,
+        mut observer: Option<&mut Observer<'_>>,
+        checkpoints: Option<&Checkpoints>,
+    ) -> Result<Model<T>> {
+        let state = match begin {
+            Begin::Centres(start) => {
+                self.clusters_of(start)?;
+                State { iterations: 0, before: Vec::new(), centres: self.centred(start) }
+            }
+            Begin::Checkpoint(path) => self.kept(path)?,
+        };
+        let (clusters, rows) = (state.centres.len() / self.columns(), self.rows());
         if clusters > rows {
             return Err(Error::Value(format!("n_samples={rows} should be >= n_clusters={clusters}.")));
         }
         let relative = if options.tolerance == 0.0 { 0.0 } else { options.tolerance * self.mean_variance()? };
         let tolerance = relative.max(options.shift);
-        let mut centres = self.centred(start);
-        let limits = [
-            options.iterations_max as u64,
-            options.tolerance.to_bits(),
-            options.shift.to_bits(),
-            u64::from(observer.is_some()),
-        ];
-        let epoch = self.agreed(Epoch::new(self, clusters, plan(start, &limits)), |epoch| vec![&*epoch.graph])?;
-        let mut inertia = None;
-        let mut iterations = 0;
-        while iterations < options.iterations_max {
-            iterations += 1;
-            let mut sums = epoch.run(self, &centres)?;
-            relocate(self, &epoch.labels, &centres, &mut sums.words)?;
-            let next = means(clusters, self.columns(), self.fixed(), &sums.words);
-            let moved = shift(&centres, &next);
-            // Equal labels give equal sums; unless a cluster was relocated, the inertia is the final one already.
-            inertia = (next == centres).then_some(sums.inertia);
-            centres = next;
-            let iteration =
-                Iteration { number: iterations, inertia: sums.inertia, shift: moved, changed: sums.changed };
+        let watched = observer.is_some();
+        let every = checkpoints.map_or(0, |checkpoints| checkpoints.every as u64);
+        let limits = [options.iterations_max as u64, options.tolerance.to_bits(), options.shift.to_bits()];
+        let limits = [&limits[..], &[u64::from(watched), state.iterations as u64, every]].concat();
+        let pruning = Pruning::new(rows, clusters * self.columns(), options.prunes && !self.is_sparse());
+        let made = Epoch::new(self, clusters, plan(&state.centres, &limits), pruning.may_follow());
+        let epoch = self.agreed(made, |epoch| vec![epoch.graph()])?;
+        if !state.before.is_empty() {
+            // The labels of the iteration before, so that changes are counted from them.
+            epoch.run(self, &state.before, Mode::Whole)?;
+        }
+        let moves = Arc::new(Moves::new(&state.centres, &state.centres, self.columns()));
+        let mut fit = Fit { epoch, state, moves, pruning, inertia: None };
+        while fit.state.iterations < options.iterations_max {
+            let iteration = self.step(&mut fit, watched)?;
             let stop = match &mut observer {
                 Some(observer) => self.tell(&mut **observer, &iteration)?,
                 None => false,
             };
-            if sums.changed == 0 || moved <= tolerance || stop {
+            if iteration.changed == 0 || iteration.shift <= tolerance || stop {
                 break;
             }
+            if let Some(Checkpoints { path, every }) = checkpoints
+                && iteration.number.is_multiple_of(*every)
+            {
+                self.keep(path, &fit.state)?;
+            }
         }
-        let mut counts = epoch.counts();
-        if inertia.is_none() {
-            // Once more, so that labels and inertia belong to the final centres.
-            let sums = epoch.run(self, &centres)?;
-            inertia = Some(sums.inertia);
-            counts = epoch.counts();
-        }
-        let model = self.model(epoch, &centres, inertia.expect("set above"), iterations, &counts);
-        Ok(Model { tolerance, ..model })
+        Ok(Model { tolerance, ..self.finished(fit)? })
+    }
+
+    /// One iteration: labels by the centres, then centres by the labels.
+    fn step(&self, fit: &mut Fit<T>, watched: bool) -> Result<Iteration> {
+        let centres = std::mem::take(&mut fit.state.centres);
+        let mut sums = fit.epoch.run(self, &centres, fit.pruning.mode(&fit.moves, watched))?;
+        fit.pruning.learn(&sums);
+        relocate(self, &fit.epoch.labels, &centres, &mut sums.words)?;
+        let next = means(centres.len() / self.columns(), self.columns(), self.fixed(), &sums.words);
+        let moved = shift(&centres, &next);
+        fit.moves = Arc::new(Moves::new(&centres, &next, self.columns()));
+        // Equal labels give equal sums; unless a cluster was relocated, the inertia is the final one already.
+        fit.inertia = (next == centres && sums.has_inertia).then_some(sums.inertia);
+        fit.state = State { iterations: fit.state.iterations + 1, before: centres, centres: next };
+        let Sums { inertia, changed, looked_at, .. } = sums;
+        Ok(Iteration { number: fit.state.iterations, inertia, shift: moved, changed, looked_at })
+    }
+
+    /// The model of the last centres, with labels and inertia that belong to them.
+    fn finished(&self, fit: Fit<T>) -> Result<Model<T>> {
+        let Fit { epoch, state, moves, pruning, inertia } = fit;
+        let inertia = match inertia {
+            Some(inertia) => inertia,
+            None => epoch.run(self, &state.centres, pruning.mode(&moves, true))?.inertia,
+        };
+        let counts = epoch.counts();
+        Ok(self.model(epoch, &state.centres, inertia, state.iterations, &counts))
     }
 
     /// The nearest of these centres, k×d in C order, for each row: a model without iterations.
@@ -95,8 +149,9 @@ impl<T: Real + Element + Default> Observations<T> {
     pub fn assign(&self, centres: &[T]) -> Result<Model<T>> {
         let clusters = self.clusters_of(centres)?;
         let centred = self.centred(centres);
-        let epoch = self.agreed(Epoch::new(self, clusters, plan(centres, &[])), |epoch| vec![&*epoch.graph])?;
-        let sums = epoch.run(self, &centred)?;
+        let made = Epoch::new(self, clusters, plan(centres, &[]), false);
+        let epoch = self.agreed(made, |epoch| vec![epoch.graph()])?;
+        let sums = epoch.run(self, &centred, Mode::Whole)?;
         let counts = epoch.counts();
         Ok(self.model(epoch, &centred, sums.inertia, 0, &counts))
     }
@@ -152,188 +207,7 @@ impl<T: Real + Element + Default> Observations<T> {
     }
 }
 
-/// The graph of an iteration, with this rank's blocks.
-pub(crate) struct Epoch<T> {
-    graph: Arc<Graph>,
-    layout: Layout,
-    centres: Arc<BlockCell>,
-    total: BlockId,
-    pub(crate) labels: Vec<Labels>,
-    rows: std::marker::PhantomData<T>,
-}
-
-/// What an iteration found, on all ranks.
-pub(crate) struct Sums {
-    pub(crate) words: Vec<i64>,
-    pub(crate) inertia: f64,
-    pub(crate) changed: u64,
-}
-
-/// Numbers that all tile tasks share.
-#[derive(Clone)]
-struct Shared<T> {
-    clusters: usize,
-    observations: Observations<T>,
-    scratches: Scratches<T>,
-}
-
-impl<T: Real + Element + Default> Epoch<T> {
-    pub(crate) fn new(observations: &Observations<T>, clusters: usize, plan: Fingerprint) -> Result<Epoch<T>> {
-        let world = observations.world();
-        let (rank, columns) = (world.rank(), observations.columns());
-        let layout = Layout::new(clusters, observations.fixed());
-        let centres = world.memory().block(clusters * columns * size_of::<T>())?;
-        let mut graph = world.graph("kmeans");
-        let what = format!("{clusters} clusters of {} {:?}", T::DTYPE, [observations.rows(), columns]);
-        graph.describe(&what, plan);
-        let given = graph.bind(rank, centres.bytes(), Some(Arc::clone(&centres)));
-        let sparse = observations.is_sparse();
-        let length = if sparse { SparseCentres::<T>::memory_len } else { Centres::<T>::memory_len };
-        let packed = graph.block(rank, length(clusters, columns) * size_of::<T>())?;
-        graph.task("pack", rank, 0, &[Read(given), Write(packed)], || {
-            Box::new(move |context| {
-                let (centres, mut packed) = (context.read(0), context.write(1));
-                if sparse {
-                    SparseCentres::pack(centres.of::<T>(), columns, packed.of_mut::<T>());
-                } else {
-                    Centres::pack(centres.of::<T>(), columns, packed.of_mut::<T>());
-                }
-                Ok(())
-            })
-        })?;
-        let shared = Shared { clusters, observations: observations.clone(), scratches: Scratches::new() };
-        let (labels, partials) = shared.assign_tiles(&mut graph, packed, &layout)?;
-        let bytes = layout.words() * size_of::<i64>();
-        let totals: Vec<BlockId> =
-            (0..world.size()).map(|of| graph.block(Rank::from(of), bytes)).collect::<Result<_, _>>()?;
-        let total = totals[rank.index()];
-        let mut accesses = vec![Write(total)];
-        accesses.extend(partials.iter().map(|&partial| Read(partial)));
-        let partials = partials.len();
-        graph.task("merge", rank, 0, &accesses, || {
-            Box::new(move |context| {
-                let mut total = context.write(0);
-                total.fill(0);
-                (1..=partials).for_each(|partial| layout.merge(total.of_mut(), context.read(partial).of()));
-                Ok(())
-            })
-        })?;
-        graph.all_reduce_and_agree(&totals);
-        let graph = Arc::new(graph.finish()?);
-        Ok(Epoch { graph, layout, centres, total, labels, rows: std::marker::PhantomData })
-    }
-
-    pub(crate) fn graph(&self) -> &Graph {
-        &self.graph
-    }
-
-    pub(crate) fn run(&self, observations: &Observations<T>, centres: &[T]) -> Result<Sums> {
-        self.centres.write().of_mut::<T>().copy_from_slice(centres);
-        // The course of the iterations follows from `plan` and from sums that all ranks hold.
-        observations.world().run_again(&self.graph)?;
-        let words = self.graph.cell(self.total).read().of::<i64>().to_vec();
-        let scale = observations.fixed().inertia(&reach(centres, observations.columns()));
-        let inertia = self.layout.inertia_value(&scale, &words);
-        let changed = words[self.layout.changed()] as u64;
-        Ok(Sums { words, inertia, changed })
-    }
-
-    /// Rows of each cluster in the last run.
-    pub(crate) fn counts(&self) -> Vec<i64> {
-        self.graph.cell(self.total).read().of::<i64>()[self.layout.counts()].to_vec()
-    }
-}
-
-impl<T: Real + Element + Default> Shared<T> {
-    /// One task for each tile; tiles that share a partial result follow one another.
-    fn assign_tiles(
-        &self,
-        graph: &mut GraphBuilder,
-        packed: BlockId,
-        layout: &Layout,
-    ) -> Result<(Vec<Labels>, Vec<BlockId>)> {
-        let world = self.observations.world();
-        let tiles = self.observations.tiles();
-        let count = tiles.len().min(PARTIALS_PER_WORKER * world.workers());
-        let partials = (0..count).map(|_| graph.block(graph.rank(), layout.words() * size_of::<i64>()));
-        let partials: Vec<BlockId> = partials.collect::<Result<_, _>>()?;
-        let mut blocks = HashMap::new();
-        let mut labels = Vec::with_capacity(tiles.len());
-        for (index, tile) in tiles.iter().enumerate() {
-            let rank = graph.rank();
-            let rows = *blocks
-                .entry(Arc::as_ptr(&tile.cell))
-                .or_insert_with(|| graph.bind(rank, tile.cell.bytes(), Some(Arc::clone(&tile.cell))));
-            let cell = world.memory().block(tile.rows.len() * size_of::<i32>())?;
-            cell.write().of_mut::<i32>().fill(-1);
-            let label = graph.bind(rank, cell.bytes(), Some(Arc::clone(&cell)));
-            labels.push(Labels { rows: tile.rows.clone(), cell });
-            // Consecutive tiles share a partial result, so that it stays with the domain that holds them.
-            let partial = index * count / tiles.len();
-            let first = index == 0 || (index - 1) * count / tiles.len() != partial;
-            let mut accesses = vec![Read(rows), Read(packed), Write(label), Write(partials[partial])];
-            if let Some(Weights { cell, .. }) = &tile.weights {
-                let bound = || graph.bind(rank, cell.bytes(), Some(Arc::clone(cell)));
-                accesses.push(Read(*blocks.entry(Arc::as_ptr(cell)).or_insert_with(bound)));
-            }
-            let domain = world.domain_of_tile(index, tiles.len());
-            graph.task("assign", rank, domain, &accesses, || self.assign_tile(tile, first))?;
-        }
-        Ok((labels, partials))
-    }
-
-    fn assign_tile(&self, tile: &Tile, first: bool) -> Body {
-        let shared = self.clone();
-        let tile = tile.clone();
-        Box::new(move |context| {
-            let (rows, packed) = (context.read(0), context.read(1));
-            let weights = tile.weights.is_some().then(|| context.read(4));
-            let weights = weights.as_ref().map(|all| tile.weights_of(all.of::<T>()));
-            let (mut labels, mut words) = (context.write(2), context.write(3));
-            if first {
-                words.fill(0);
-            }
-            shared.scratches.lend(|scratch| {
-                let labels = labels.of_mut();
-                tile.with_rows(rows.of::<T>(), |rows| match rows {
-                    Rows::Dense(rows) => {
-                        shared.pass(packed.of()).assign_and_add(rows, weights, labels, words.of_mut(), scratch);
-                    }
-                    Rows::Sparse(rows) => {
-                        shared.sparse_pass(packed.of()).assign_and_add(&rows, weights, labels, words.of_mut(), scratch);
-                    }
-                });
-            });
-            Ok(())
-        })
-    }
-
-    fn pass<'a>(&'a self, packed: &'a [T]) -> Pass<'a, T> {
-        let (fixed, columns) = (self.observations.fixed(), self.observations.columns());
-        let centres = Centres::packed(self.clusters, columns, packed);
-        Pass { origin: self.observations.origin(), centres, fixed, inertia: Some(fixed.inertia(centres.reach())) }
-    }
-
-    fn sparse_pass<'a>(&'a self, packed: &'a [T]) -> SparsePass<'a, T> {
-        let (fixed, columns) = (self.observations.fixed(), self.observations.columns());
-        let centres = SparseCentres::packed(self.clusters, columns, packed);
-        SparsePass { centres, fixed, inertia: fixed.inertia(centres.reach()) }
-    }
-}
-
 /// All that decides the course of a fit, the data aside.
 fn plan<T: Element>(start: &[T], limits: &[u64]) -> Fingerprint {
     limits.iter().fold(Fingerprint::default().bytes(bytemuck::cast_slice(start)), |print, &limit| print.word(limit))
-}
-
-/// The largest absolute value of each column.
-fn reach<T: Real>(centres: &[T], columns: usize) -> Vec<T> {
-    let mut reach = vec![T::ZERO; columns];
-    for centre in centres.chunks_exact(columns) {
-        for (reach, value) in reach.iter_mut().zip(centre) {
-            let size = T::narrow(value.widen().abs());
-            *reach = if size > *reach { size } else { *reach };
-        }
-    }
-    reach
 }

@@ -13,11 +13,13 @@ pub struct Options {
     pub tolerance: f64,
     /// The fit ends, too, when the squared distances by which the centres moved add up to no more than this.
     pub shift: f64,
+    /// Rows whose nearest centre cannot have changed are left out, if that pays; the result is the same.
+    pub prunes: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { iterations_max: 300, tolerance: 1e-4, shift: 0.0 }
+        Options { iterations_max: 300, tolerance: 1e-4, shift: 0.0, prunes: true }
     }
 }
 
@@ -32,6 +34,8 @@ pub struct Iteration {
     pub shift: f64,
     /// Labels that changed; in the first iteration all.
     pub changed: u64,
+    /// Rows that were compared with all centres.
+    pub looked_at: u64,
 }
 
 /// A fitted model.

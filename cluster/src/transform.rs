@@ -1,8 +1,8 @@
 //! Distances of rows to all centres, or to their own; the means of labelled rows.
 
 use crate::centroids::means_or;
+use crate::epoch::{Epoch, Mode};
 use crate::error::Result;
-use crate::lloyd::Epoch;
 use crate::model::Model;
 use crate::observations::Observations;
 use crate::scratch::Scratches;
@@ -74,8 +74,8 @@ impl<T: Real + Element + Default> Observations<T> {
     pub fn update(&self, centres: &[T]) -> Result<(Model<T>, Vec<T>, Vec<i64>)> {
         let (clusters, centred) = (self.clusters_of(centres)?, self.centred(centres));
         let plan = Fingerprint::default().bytes(bytemuck::cast_slice(centres));
-        let epoch = self.agreed(Epoch::new(self, clusters, plan), |epoch| vec![epoch.graph()])?;
-        let sums = epoch.run(self, &centred)?;
+        let epoch = self.agreed(Epoch::new(self, clusters, plan, false), |epoch| vec![epoch.graph()])?;
+        let sums = epoch.run(self, &centred, Mode::Whole)?;
         let counts = epoch.counts();
         let means = self.shifted(&means_or(&centred, self.columns(), self.fixed(), &sums.words));
         let model = self.model(epoch, &centred, sums.inertia, 0, &counts);

@@ -458,12 +458,15 @@ class Observations:
     def distances(self, centers: NDArray[Any], as_array: bool, /) -> Any: ...
     def lloyd(
         self,
-        start: NDArray[Any],
+        start: NDArray[Any] | str,
         max_iter: int,
         tol: float,
         callback: Callable[[int, float, float, int], bool | None] | None,
         /,
         shift: float = 0.0,
+        prunes: bool = True,
+        checkpoint: str | None = None,
+        every: int = 10,
     ) -> dict[str, Any]:
         """Lloyd's iterations, until the squared shift is at most `tol` times the mean variance, or at most `shift`."""
     def assign(self, centers: NDArray[Any], /) -> dict[str, Any]:

@@ -57,8 +57,10 @@ impl Blocking {
 }
 
 /// Labels the first `labels.len()` rows, at most a block; `rows` may go on behind them.
+///
+/// `scratch.best` keeps the lowest value of each row, with `SECOND` `scratch.second` the second lowest.
 #[inline(always)]
-pub(super) fn assign_block<T: Real, S: Simd<T>>(
+pub(super) fn assign_block<T: Real, S: Simd<T>, const SECOND: bool>(
     simd: S,
     blocking: &Blocking,
     (rows, origin): (&[T], &[T]),
@@ -71,12 +73,13 @@ pub(super) fn assign_block<T: Real, S: Simd<T>>(
     let parted = part < columns;
     let packed = scratch.tiles.take(tiles * points * columns);
     let best = scratch.best.take(tiles * points);
+    let second = scratch.second.take(if SECOND { tiles * points } else { 0 });
+    second.fill(T::INFINITY);
     let partial = scratch.partial.take(if parted { panels * tiles * points * PANEL } else { 0 });
     scratch.index.resize(tiles * points, 0);
     let index = &mut scratch.index[..];
     best.fill(T::INFINITY);
     index.fill(0);
-
     let vectors = |tile: usize| (labels.len() - tile * points).div_ceil(S::LANES).min(S::BLOCK.0);
     let used = labels.len().div_ceil(points);
     for tile in 0..used {
@@ -105,21 +108,22 @@ pub(super) fn assign_block<T: Real, S: Simd<T>>(
                     stride: tiles * points * PANEL,
                     offset: tile * points * PANEL,
                     best: &mut best[points_of_tile.clone()],
+                    second: if SECOND { &mut second[points_of_tile.clone()] } else { &mut [] },
                     index: &mut index[points_of_tile],
                 };
                 match (vectors(tile), S::BLOCK.1, parted) {
-                    (1, 8, false) => work.lower::<S, 1, 8, true>(simd, centres, &group),
-                    (2, 8, false) => work.lower::<S, 2, 8, true>(simd, centres, &group),
-                    (_, 8, false) => work.lower::<S, 3, 8, true>(simd, centres, &group),
-                    (1, 8, true) => work.lower::<S, 1, 8, false>(simd, centres, &group),
-                    (2, 8, true) => work.lower::<S, 2, 8, false>(simd, centres, &group),
-                    (_, 8, true) => work.lower::<S, 3, 8, false>(simd, centres, &group),
-                    (1, _, false) => work.lower::<S, 1, 4, true>(simd, centres, &group),
-                    (2, _, false) => work.lower::<S, 2, 4, true>(simd, centres, &group),
-                    (_, _, false) => work.lower::<S, 3, 4, true>(simd, centres, &group),
-                    (1, _, true) => work.lower::<S, 1, 4, false>(simd, centres, &group),
-                    (2, _, true) => work.lower::<S, 2, 4, false>(simd, centres, &group),
-                    (_, _, true) => work.lower::<S, 3, 4, false>(simd, centres, &group),
+                    (1, 8, false) => work.lower::<S, 1, 8, true, SECOND>(simd, centres, &group),
+                    (2, 8, false) => work.lower::<S, 2, 8, true, SECOND>(simd, centres, &group),
+                    (_, 8, false) => work.lower::<S, 3, 8, true, SECOND>(simd, centres, &group),
+                    (1, 8, true) => work.lower::<S, 1, 8, false, SECOND>(simd, centres, &group),
+                    (2, 8, true) => work.lower::<S, 2, 8, false, SECOND>(simd, centres, &group),
+                    (_, 8, true) => work.lower::<S, 3, 8, false, SECOND>(simd, centres, &group),
+                    (1, _, false) => work.lower::<S, 1, 4, true, SECOND>(simd, centres, &group),
+                    (2, _, false) => work.lower::<S, 2, 4, true, SECOND>(simd, centres, &group),
+                    (_, _, false) => work.lower::<S, 3, 4, true, SECOND>(simd, centres, &group),
+                    (1, _, true) => work.lower::<S, 1, 4, false, SECOND>(simd, centres, &group),
+                    (2, _, true) => work.lower::<S, 2, 4, false, SECOND>(simd, centres, &group),
+                    (_, _, true) => work.lower::<S, 3, 4, false, SECOND>(simd, centres, &group),
                 }
             }
         }
@@ -138,13 +142,14 @@ struct Tile<'a, T> {
     stride: usize,
     offset: usize,
     best: &'a mut [T],
+    second: &'a mut [T],
     index: &'a mut [i32],
 }
 
 impl<T: Real> Tile<'_, T> {
     /// Lowers the best of each point by the centres of a group, or adds a part of their columns.
     #[inline(always)]
-    fn lower<S: Simd<T>, const V: usize, const C: usize, const WHOLE: bool>(
+    fn lower<S: Simd<T>, const V: usize, const C: usize, const WHOLE: bool, const SECOND: bool>(
         &mut self,
         simd: S,
         centres: &Centres<T>,
@@ -157,8 +162,9 @@ impl<T: Real> Tile<'_, T> {
         let mut best: [_; V] = std::array::from_fn(|v| {
             (simd.load(&self.best[v * S::LANES..]), simd.load_index(&self.index[v * S::LANES..]))
         });
-        let line = LINE / size_of::<T>();
-        let mut ahead = self.ahead.chunks(line);
+        let known = |v: usize| if SECOND { simd.load(&self.second[v * S::LANES..]) } else { best[v].0 };
+        let mut second: [_; V] = std::array::from_fn(known);
+        let mut ahead = self.ahead.chunks(LINE / size_of::<T>());
         let lines = ahead.len().div_ceil(group.len());
         for (slot, panel) in group.clone().enumerate() {
             ahead.by_ref().take(lines).for_each(|line| simd.prefetch(line));
@@ -185,6 +191,9 @@ impl<T: Real> Tile<'_, T> {
                 if last {
                     for sums in sums {
                         for v in 0..V {
+                            if SECOND {
+                                second[v] = simd.second(best[v].0, second[v], sums[v]);
+                            }
                             best[v] = simd.lower(best[v], sums[v], index);
                         }
                         index = simd.next_index(index);
@@ -203,6 +212,9 @@ impl<T: Real> Tile<'_, T> {
             for (v, (value, index)) in best.into_iter().enumerate() {
                 simd.store(value, &mut self.best[v * S::LANES..]);
                 simd.store_index(index, &mut self.index[v * S::LANES..]);
+                if SECOND {
+                    simd.store(second[v], &mut self.second[v * S::LANES..]);
+                }
             }
         }
     }

@@ -9,6 +9,7 @@
 //! Never here: threads, ranks, iterations, the choice of seeds.
 
 mod assign;
+mod bounded;
 mod distance;
 mod fixed;
 mod pack;
@@ -25,6 +26,7 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use bounded::{Moves, UNKNOWN};
 pub use distance::distances;
 pub use fixed::{FixedPoint, Scale};
 pub use pack::Centres;

@@ -107,7 +107,7 @@ impl<T: Real> Work<T> for Blocks<'_, T> {
         let mut fresh = std::mem::take(&mut scratch.fresh);
         for labels in labels.chunks_mut(blocking.rows()) {
             let fresh = &mut fresh[..labels.len()];
-            assign_block(simd, &blocking, (rows, origin), centres, fresh, scratch);
+            assign_block::<T, S, false>(simd, &blocking, (rows, origin), centres, fresh, scratch);
             let (block, rest) = rows.split_at(labels.len() * centres.columns());
             let own = weights.map(|weights| weights.split_at(labels.len()));
             if let Some(sums) = &mut sums {

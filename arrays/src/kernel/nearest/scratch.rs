@@ -11,9 +11,12 @@ pub struct Scratch<T> {
     pub(super) tiles: Aligned<T>,
     pub(super) partial: Aligned<T>,
     pub(super) best: Aligned<T>,
+    pub(super) second: Aligned<T>,
     pub(super) index: Vec<i32>,
     pub(super) fresh: Vec<i32>,
     pub(super) padded: Vec<T>,
+    pub(super) gathered: Vec<T>,
+    pub(super) survivors: Vec<u32>,
     pub(super) origin: Vec<f64>,
     pub(super) quantised: Vec<i64>,
     pub(super) zeros: Vec<T>,
@@ -46,5 +49,12 @@ impl<T: Real> Aligned<T> {
         }
         let start = self.values.as_ptr().align_offset(LINE).min(spare);
         &mut self.values[start..start + length]
+    }
+
+    /// A value of the slice that `take` gave last.
+    #[inline(always)]
+    pub(super) fn at(&self, index: usize) -> T {
+        let start = self.values.as_ptr().align_offset(LINE).min(LINE / size_of::<T>());
+        self.values[start + index]
     }
 }

@@ -43,6 +43,8 @@ pub trait Simd<T>: Copy {
         value: Self::Vector,
         index: Self::Index,
     ) -> (Self::Vector, Self::Index);
+    /// The second lowest of what was met, when `value` is met beside the lowest `best`.
+    fn second(self, best: Self::Vector, second: Self::Vector, value: Self::Vector) -> Self::Vector;
     /// Asks for the line of the first value, which is soon needed; a hint without effect on results.
     fn prefetch<U>(self, from: &[U]);
     /// The first four columns of `LANES` rows that start `stride` values apart, a vector for each column.
@@ -166,6 +168,13 @@ macro_rules! portable {
                     lowest[lane] = if lower { value[lane] } else { lowest[lane] };
                 }
                 (lowest, at)
+            }
+            #[inline(always)]
+            fn second(self, best: Self::Vector, second: Self::Vector, value: Self::Vector) -> Self::Vector {
+                std::array::from_fn(|lane| {
+                    let higher = if value[lane] > best[lane] { value[lane] } else { best[lane] };
+                    if higher < second[lane] { higher } else { second[lane] }
+                })
             }
             #[inline(always)]
             fn prefetch<U>(self, _: &[U]) {}

@@ -18,8 +18,8 @@ const NARROW_ENTRIES: usize = 192;
 /// Where the sums, counts and totals of an iteration lie in one run of words, fit for one all-reduce.
 ///
 /// In order: for each cluster the heads of its column sums, then (two limbs) their tails; the counts; with weights the
-/// heads of their sums, then the tails; head and tail of the inertia; the number of changed labels; a status word that
-/// belongs to the caller.
+/// heads of their sums, then the tails; head and tail of the inertia; the number of changed labels; the number of rows
+/// that were looked at, if some were not; a status word that belongs to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     clusters: usize,
@@ -34,7 +34,7 @@ impl Layout {
         Layout { clusters, columns: fixed.columns(), limbs: fixed.limbs(), weighted: fixed.weights().is_some() }
     }
 
-    /// All words: limbs·k·d + k + 4; with weights 2·k·d + 3·k + 4.
+    /// All words: limbs·k·d + k + 5; with weights 2·k·d + 3·k + 5.
     pub fn words(&self) -> usize {
         self.status() + 1
     }
@@ -82,9 +82,14 @@ impl Layout {
         self.inertia().end
     }
 
+    /// The number of rows that `Pass::follow` looked at.
+    pub fn looked_at(&self) -> usize {
+        self.changed() + 1
+    }
+
     /// The caller's word, the last.
     pub fn status(&self) -> usize {
-        self.changed() + 1
+        self.looked_at() + 1
     }
 
     /// The inertia, if `scale` is the one with which rows were added.

@@ -1,7 +1,7 @@
 //! Truths about the kernel, against the plain code of `reference`.
 
 use super::simd::Isa;
-use super::{Centres, FixedPoint, Layout, Pass, Real, Row, Scale, Scratch, reference, seed};
+use super::{Centres, FixedPoint, Layout, Moves, Pass, Real, Row, Scale, Scratch, UNKNOWN, reference, seed};
 use super::{all_distances, candidate_potentials, distances, find, lower_closest};
 use proptest::prelude::*;
 
@@ -315,6 +315,64 @@ fn sums_stay_below_the_end_of_a_word() {
             for word in scale.split(value) {
                 assert!(i128::from(word).abs() * i128::from(rows) <= 1 << 62, "{rows} rows of {value}");
             }
+        }
+    }
+}
+
+/// After every move of the centres `follow` leaves the labels and sums of a whole pass.
+#[track_caller]
+fn check_following<T: Real + Default>(shape: (usize, usize, usize), values: Values, isa: Isa) {
+    let (m, d, k) = shape;
+    let mut case = Case::<T>::new(shape, values, 29);
+    case.bounds.iter_mut().for_each(|bound| *bound *= 2.0);
+    let case = if m.is_multiple_of(2) { case.weighted() } else { case };
+    let fixed = case.fixed(2);
+    let layout = Layout::new(k, &fixed);
+    let mut now = case.centres.clone();
+    let (mut labels, mut total) = case.pass(isa, &fixed, m.max(1));
+    let mut bounds = vec![UNKNOWN; m];
+    let mut scratch = Scratch::new();
+    let mut spared = 0;
+    for step in 0..6 {
+        let before = now.clone();
+        let far = 0.3_f64.powi(step);
+        for (at, value) in now.iter_mut().enumerate() {
+            *value = T::narrow(value.widen() + far * (((at * 37 + step as usize * 11) % 17) as f64 / 17.0 - 0.5));
+        }
+        let whole = Case {
+            centres: now.clone(),
+            rows: case.rows.clone(),
+            origin: case.origin.clone(),
+            bounds: case.bounds.clone(),
+            weights: case.weights.clone(),
+            ..case
+        };
+        let (expected, mut words) = whole.pass(isa, &fixed, m.max(1));
+        let mut memory = vec![T::ZERO; Centres::<T>::memory_len(k, d)];
+        let centres = Centres::pack(&now, d, &mut memory);
+        let pass = Pass { origin: &case.origin, centres, fixed: &fixed, inertia: Some(fixed.inertia(centres.reach())) };
+        total[layout.inertia().start..].fill(0);
+        let (rows, moves) = ((&case.rows[..], case.weights.as_deref()), Moves::new(&before, &now, d));
+        pass.follow_on(isa, &moves, rows, (&mut labels, &mut bounds), &mut total, &mut scratch);
+        assert_eq!(labels, expected, "{shape:?}, step {step}");
+        spared += m as i64 - total[layout.looked_at()];
+        // Changed labels are counted from the labels before, which a whole pass did not have.
+        for counted in [layout.changed(), layout.looked_at()] {
+            (words[counted], total[counted]) = (0, 0);
+        }
+        assert_eq!(total, words, "{shape:?}, step {step}");
+    }
+    assert!(m < 50 || k > 40 || values == Values::Integers || spared > 0, "{shape:?}: no row was ever spared");
+}
+
+#[test]
+fn following_the_centres_is_a_whole_pass() {
+    for isa in Isa::all() {
+        for (m, d, k) in [(0, 3, 4), (1, 1, 1), (200, 2, 5), (331, 8, 20), (150, 40, 9), (97, 130, 60), (64, 5, 1)] {
+            check_following::<f32>((m, d, k), Values::Dense, isa);
+            check_following::<f64>((m, d, k), Values::Dense, isa);
+            check_following::<f32>((m, d, k), Values::Integers, isa);
+            check_following::<f64>((m, d, k), Values::Integers, isa);
         }
     }
 }

@@ -152,6 +152,11 @@ impl Simd<f32> for Avx512 {
         (proven!(_mm512_min_ps(value, best.0)), proven!(_mm512_mask_mov_epi32(best.1, lower, index)))
     }
     #[inline(always)]
+    fn second(self, best: Self::Vector, second: Self::Vector, value: Self::Vector) -> Self::Vector {
+        let higher = proven!(_mm512_max_ps(value, best));
+        proven!(_mm512_min_ps(higher, second))
+    }
+    #[inline(always)]
     fn columns(self, rows: &[f32], stride: usize) -> [__m512; 4] {
         assert!(holds_rows(rows.len(), 16, stride), "the rows end within a vector");
         // SAFETY: the last of the sixteen rows reads `rows[15 * stride..15 * stride + 4]`, which was checked.
@@ -203,6 +208,11 @@ impl Simd<f64> for Avx512 {
     fn lower(self, best: (__m512d, __m512i), value: __m512d, index: __m512i) -> (__m512d, __m512i) {
         let lower = proven!(_mm512_cmp_pd_mask::<_CMP_LT_OQ>(value, best.0));
         (proven!(_mm512_min_pd(value, best.0)), proven!(_mm512_mask_mov_epi64(best.1, lower, index)))
+    }
+    #[inline(always)]
+    fn second(self, best: Self::Vector, second: Self::Vector, value: Self::Vector) -> Self::Vector {
+        let higher = proven!(_mm512_max_pd(value, best));
+        proven!(_mm512_min_pd(higher, second))
     }
     #[inline(always)]
     fn columns(self, rows: &[f64], stride: usize) -> [__m512d; 4] {
@@ -257,6 +267,11 @@ impl Simd<f32> for Avx2 {
         (proven!(_mm256_min_ps(value, best.0)), proven!(_mm256_blendv_epi8(best.1, index, lower)))
     }
     #[inline(always)]
+    fn second(self, best: Self::Vector, second: Self::Vector, value: Self::Vector) -> Self::Vector {
+        let higher = proven!(_mm256_max_ps(value, best));
+        proven!(_mm256_min_ps(higher, second))
+    }
+    #[inline(always)]
     fn columns(self, rows: &[f32], stride: usize) -> [__m256; 4] {
         assert!(holds_rows(rows.len(), 8, stride), "the rows end within a vector");
         // SAFETY: the last of the eight rows reads `rows[7 * stride..7 * stride + 4]`, which was checked.
@@ -307,6 +322,11 @@ impl Simd<f64> for Avx2 {
     fn lower(self, best: (__m256d, __m256i), value: __m256d, index: __m256i) -> (__m256d, __m256i) {
         let lower = proven!(_mm256_castpd_si256(_mm256_cmp_pd::<_CMP_LT_OQ>(value, best.0)));
         (proven!(_mm256_min_pd(value, best.0)), proven!(_mm256_blendv_epi8(best.1, index, lower)))
+    }
+    #[inline(always)]
+    fn second(self, best: Self::Vector, second: Self::Vector, value: Self::Vector) -> Self::Vector {
+        let higher = proven!(_mm256_max_pd(value, best));
+        proven!(_mm256_min_pd(higher, second))
     }
     #[inline(always)]
     fn columns(self, rows: &[f64], stride: usize) -> [__m256d; 4] {

@@ -6,6 +6,7 @@ Every rank calls the same methods. Labels, centres and inertia have the same bit
 from __future__ import annotations
 
 import math
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Self
@@ -180,8 +181,14 @@ class KMeans(Centred):
         sample_weight: ArrayLike | None = None,
         *,
         callback: Callback | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        every: int = 10,
+        resume: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Finds the centres; a row with weight w counts as w rows.
+
+        After every `every` iterations rank 0 replaces the file `checkpoint`; a fit with `resume=` of that file, the
+        same data and the same parameters goes on from there and ends with the same bits, on any number of ranks.
 
         `callback(iteration, inertia, shift, changed)` is called on every rank after each iteration, with the inertia
         of the labels just given, the squared distance that the centres moved and the number of labels that changed; a
@@ -197,12 +204,21 @@ class KMeans(Centred):
         self._n_init = self._restarts()
         if self.algorithm == "elkan" and self.n_clusters == 1:
             warn("algorithm='elkan' doesn't make sense for a single cluster. Using 'lloyd' instead.", RuntimeWarning)
+        if (checkpoint is not None or resume is not None) and self._n_init != 1:
+            raise ValueError(f"checkpoint and resume are of one fit: n_init must be 1, not {self._n_init}")
+        if not is_int(every, 1):
+            raise ValueError(f"every must be an int >= 1, not {every!r}")
+        kept = (None if checkpoint is None else os.fspath(checkpoint), int(every))
         observations = rows.observations(sample_weight)
         random = random_state(self.random_state)
         best = None
         for _ in range(self._n_init):
-            start = self._starting_centres(rows, observations, sample_weight, random, self.n_clusters)
-            model = self._lloyd(observations, start, callback)
+            start: Any = None if resume is None else os.fspath(resume)
+            if start is None:
+                start = self._starting_centres(rows, observations, sample_weight, random, self.n_clusters)
+            model = self._lloyd(observations, start, callback, kept)
+            if len(model["centers"]) != self.n_clusters:
+                raise ValueError(f"resume: {start} has {len(model['centers'])} clusters, not {self.n_clusters}")
             if best is None or model["inertia"] < best["inertia"]:
                 best = model
         assert best is not None, "there is at least one start"
@@ -219,9 +235,12 @@ class KMeans(Centred):
             )
         return self
 
-    def _lloyd(self, observations: _native.Observations, start: NDArray[Any], callback: Callback | None) -> Any:
+    def _lloyd(
+        self, observations: _native.Observations, start: Any, callback: Callback | None, kept: tuple[str | None, int]
+    ) -> Any:
+        options: dict[str, Any] = {"checkpoint": kept[0], "every": kept[1]}
         if not self.verbose:
-            return observations.lloyd(start, self.max_iter, float(self.tol), callback)
+            return observations.lloyd(start, self.max_iter, float(self.tol), callback, **options)
         last = (0, math.inf, 0)
 
         def observer(iteration: int, inertia: float, shift: float, changed: int) -> bool | None:
@@ -231,7 +250,7 @@ class KMeans(Centred):
             return callback(iteration, inertia, shift, changed) if callback else None
 
         say("Initialization complete")
-        model = observations.lloyd(start, self.max_iter, float(self.tol), observer)
+        model = observations.lloyd(start, self.max_iter, float(self.tol), observer, **options)
         iteration, shift, changed = last
         if changed == 0:
             say(f"Converged at iteration {iteration}: strict convergence.")
