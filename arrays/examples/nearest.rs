@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout, reason = "the output is the purpose")]
 
 use girih_arrays::kernel::nearest::{
-    Centres, FixedPoint, Layout, Pass, Real, Scale, Scratch, assign, candidate_potentials, lower_closest,
+    Centres, FixedPoint, Layout, Pass, Real, Scale, Scratch, assign, lower_and_measure, lower_closest,
 };
 use std::time::Instant;
 
@@ -20,7 +20,9 @@ const SHAPES: [(usize, usize, usize); 6] = [
 ];
 
 fn main() {
-    println!("n d k type: assign | with sums | with inertia, ms (GFLOP/s) | seven candidates, one candidate, ms");
+    println!(
+        "n d k type: assign | with sums | with inertia, ms (GFLOP/s) | a centre and seven candidates, a centre, ms"
+    );
     let given: Vec<_> = std::env::args().skip(1).map(|shape| parsed(&shape)).collect();
     for &shape in if given.is_empty() { &SHAPES[..] } else { &given } {
         measure::<f32>("f32", shape);
@@ -58,7 +60,7 @@ fn measure<T: Real + Default>(name: &str, (n, d, k): (usize, usize, usize)) {
     let flops = 2.0 * (n * d * k) as f64;
     let shown = |seconds: f64| format!("{:8.2} ({:5.1})", seconds * 1e3, flops / seconds * 1e-9);
     let alone = best(|| assign(&rows, &origin, &centres, &mut labels, &mut scratch));
-    let mut pass = Pass { origin: &origin, centres, fixed: &fixed, inertia: None };
+    let mut pass = Pass { origin: &origin, centres, fixed: &fixed, inertia: None, changes: false };
     let summed = best(|| pass.assign_and_add(&rows, None, &mut labels, &mut words, &mut scratch));
     pass.inertia = inertia;
     let whole = best(|| pass.assign_and_add(&rows, None, &mut labels, &mut words, &mut scratch));
@@ -66,17 +68,9 @@ fn measure<T: Real + Default>(name: &str, (n, d, k): (usize, usize, usize)) {
     let scale = Scale::new(d as f64 * 4.0, n as u64);
     let mut closest = vec![f64::INFINITY; n];
     let one = best(|| _ = lower_closest(&rows, &rows[..d], &mut closest, &mut scratch));
-    let mut lowered = vec![0.0; 7 * n];
     let seven = best(|| {
-        candidate_potentials(
-            (&rows, d),
-            &rows[d..8 * d],
-            (&closest, None),
-            &scale,
-            Some(&mut lowered),
-            &mut [0; 14],
-            &mut scratch,
-        );
+        let (centres, distances) = ((&rows[..], &rows[..d]), (&mut closest[..], None));
+        _ = lower_and_measure(centres, &rows[d..8 * d], distances, &scale, &mut [0; 14], &mut scratch);
     });
     println!(
         "{n:7} {d:4} {k:4} {name}: {} | {} | {} | {:7.2} {:7.2}",

@@ -5,12 +5,19 @@ use crate::handle::PyArray;
 use crate::numpy::{elements, owned};
 use crate::world::world;
 use girih_arrays::{Array, DType, Element};
-use girih_cluster::{Begin, Checkpoints, Csr, Error, Iteration, Model, Observations, Options, Real, Seeds};
+use girih_cluster::{
+    Begin, Checkpoints, Csr, Error, Hooks, Iteration, Model, Observations, Observer, Options, Real, Seeds,
+};
 use numpy::PyReadonlyArray1;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often a fit looks for an interrupt: often for a human, rarely for a program with other Python threads.
+const SIGNALS_EVERY: Duration = Duration::from_millis(50);
 
 enum Typed {
     Float32(Observations<f32>),
@@ -220,6 +227,24 @@ fn distances<T: Real + Element + numpy::Element + Default>(
     owned(py, &[observations.rows(), shape[0]], all)
 }
 
+/// What Python raised while a fit went on.
+#[derive(Default)]
+struct Exception(Mutex<Option<PyErr>>);
+
+impl Exception {
+    fn set(&self, error: PyErr) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn take(self) -> Option<PyErr> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Fits; the callback's exception on this rank comes back as it was, and the other ranks get its traceback.
 fn fit<'py, T: Real + Element + numpy::Element + Default>(
     observations: &Observations<T>,
@@ -233,33 +258,45 @@ fn fit<'py, T: Real + Element + numpy::Element + Default>(
     let path = start.extract::<PathBuf>().ok();
     let start = if path.is_none() { floats::<T>(start, "start")?.1 } else { Vec::new() };
     let begin = path.as_ref().map_or(Begin::Centres(&start), |path| Begin::Checkpoint(path));
-    let mut raised = None;
-    let fitted = py.detach(|| match &callback {
-        None => observations.lloyd_kept(begin, options, None, checkpoints),
-        Some(callback) => {
-            let mut observer = |iteration: &Iteration| {
-                Python::attach(|py| {
-                    let told = tell(py, callback, iteration);
-                    told.map_err(|error| {
-                        let text = traceback(py, &error);
-                        raised = Some(error);
-                        text
-                    })
-                })
-            };
-            observations.lloyd_kept(begin, options, Some(&mut observer), checkpoints)
+    let (raised, interrupted) = (Exception::default(), Exception::default());
+    let mut observer = |iteration: &Iteration| {
+        Python::attach(|py| match tell(py, callback.as_ref(), iteration) {
+            Err(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => {
+                interrupted.set(error);
+                Ok(false)
+            }
+            told => told.map_err(|error| {
+                let text = traceback(py, &error);
+                raised.set(error);
+                text
+            }),
+        })
+    };
+    let mut asked = Instant::now();
+    let mut interrupt = || {
+        if asked.elapsed() >= SIGNALS_EVERY {
+            asked = Instant::now();
+            if let Err(error) = Python::attach(|py| py.check_signals()) {
+                interrupted.set(error);
+            }
         }
+        interrupted.is_set()
+    };
+    let fitted = py.detach(|| {
+        let observer: Option<&mut Observer<'_>> = if callback.is_some() { Some(&mut observer) } else { None };
+        observations.lloyd_with(begin, options, Hooks { observer, checkpoints, interrupt: Some(&mut interrupt) })
     });
-    match (fitted, raised) {
-        (Err(Error::Observer(_)), Some(error)) => Err(error),
-        (Err(error), _) => Err(cluster_error(py, &error)),
-        (Ok(model), _) => described(py, observations.columns(), model),
+    match (fitted, raised.take(), interrupted.take()) {
+        (Err(Error::Observer(_)), Some(error), _) => Err(error),
+        (Err(error), _, _) => Err(cluster_error(py, &error)),
+        // Whatever else a handler of signals raises is the caller's.
+        (_, _, Some(error)) if !error.is_instance_of::<PyKeyboardInterrupt>(py) => Err(error),
+        (Ok(model), _, _) => described(py, observations.columns(), model),
     }
 }
 
-fn tell(py: Python<'_>, callback: &Py<PyAny>, iteration: &Iteration) -> PyResult<bool> {
-    // Between iterations is where an interrupt is noticed first.
-    py.check_signals()?;
+fn tell(py: Python<'_>, callback: Option<&Py<PyAny>>, iteration: &Iteration) -> PyResult<bool> {
+    let Some(callback) = callback else { return Ok(false) };
     let Iteration { number, inertia, shift, changed, .. } = *iteration;
     callback.call1(py, (number, inertia, shift, changed))?.bind(py).is_truthy()
 }
@@ -280,6 +317,7 @@ fn described<T: numpy::Element>(py: Python<'_>, columns: usize, model: Model<T>)
     table.set_item("tolerance", model.tolerance)?;
     table.set_item("n_iter", model.iterations)?;
     table.set_item("clusters", model.clusters)?;
+    table.set_item("interrupted", model.interrupted)?;
     table.set_item("model", Bound::new(py, PyModel { labels })?)?;
     let shape = [model.centres.len() / columns, columns];
     table.set_item("centers", owned(py, &shape, model.centres)?)?;

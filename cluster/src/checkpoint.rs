@@ -79,7 +79,7 @@ impl<T: Real + Element> State<T> {
         for centres in [&self.before, &self.centres] {
             bytes.extend_from_slice(bytemuck::cast_slice(centres));
         }
-        let check = u64::from(crc32(&bytes));
+        let check = u64::from(crc32fast::hash(&bytes));
         bytes.extend_from_slice(&check.to_le_bytes());
         bytes
     }
@@ -92,7 +92,7 @@ impl<T: Real + Element> State<T> {
             return Err("is no checkpoint of a fit".to_string());
         }
         let check = u64::from_le_bytes(bytes[body..].try_into().expect("8"));
-        if word(1) != Some(FORMAT) || check != u64::from(crc32(&bytes[..body])) {
+        if word(1) != Some(FORMAT) || check != u64::from(crc32fast::hash(&bytes[..body])) {
             return Err("is damaged, or of another version".to_string());
         }
         let [width, own_rows, own_columns, clusters, iterations] =
@@ -122,22 +122,9 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     fs::rename(&fresh, path)
 }
 
-/// The checksum of zip files: polynomial 0xEDB88320, bit by bit, for files are small.
-fn crc32(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, &byte: &u8| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
-    };
-    !bytes.iter().fold(!0, step)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_checksum_is_the_well_known_one() {
-        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
-    }
 
     #[test]
     fn a_state_comes_back_and_any_changed_byte_is_found() {

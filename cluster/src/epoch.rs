@@ -1,10 +1,9 @@
 //! The graph of an iteration, which is run again and again.
 //!
 //! The centres are packed; each tile of rows is assigned and added to a partial result while it is in cache; partial
-//! results are merged on each rank; one all-reduce of integers ends the graph, and carries its status. A run is a whole
-//! pass, or follows the centres from the last run: then partial results hold what changes, and each rank adds it to the
-//! sums that it kept.
-//! Invariant: after a run all ranks hold the same words, whichever of both it was.
+//! results are merged on each rank; one all-reduce of integers ends the graph, and carries its status. Where few labels
+//! change, partial results hold what the sums change by, and each rank adds it to the sums that it kept.
+//! Invariant: after a run all ranks hold the same words, whatever its mode.
 //! Never here: what to do with them.
 
 use crate::error::Result;
@@ -26,13 +25,34 @@ use std::sync::{Arc, Mutex, PoisonError};
 const PARTIALS_PER_WORKER: usize = 4;
 const BOUNDS_BYTES: usize = size_of::<[f32; 2]>();
 
-/// What a run does.
+/// What a run does; all but the first run, and all of sparse rows, may add changes only.
 #[derive(Clone, Debug)]
-pub(crate) enum Mode {
-    /// Looks at all rows.
-    Whole,
-    /// Looks at rows whose bounds meet after these moves. `fresh` forgets all bounds; `inertia` asks for it.
-    Follow { moves: Arc<Moves>, fresh: bool, inertia: bool },
+pub(crate) struct Mode {
+    pub(crate) look: Look,
+    /// Partial results hold what the sums change by.
+    pub(crate) changes: bool,
+    /// Whether the inertia is wanted.
+    pub(crate) inertia: bool,
+    /// Whether this rank wishes to stop, which all will know; the rest is the same on all ranks.
+    pub(crate) stop: bool,
+}
+
+impl Mode {
+    /// All rows, all sums, the inertia.
+    pub(crate) const WHOLE: Mode = Mode { look: Look::All, changes: false, inertia: true, stop: false };
+    /// The inertia of the labels that the last run gave, by the centres of this one.
+    pub(crate) const INERTIA: Mode = Mode { look: Look::None, changes: true, inertia: true, stop: false };
+}
+
+/// The rows that a run looks at.
+#[derive(Clone, Debug)]
+pub(crate) enum Look {
+    /// All.
+    All,
+    /// Those whose bounds meet after these moves; `fresh` forgets all bounds. Needs `changes`.
+    Bounded { moves: Arc<Moves>, fresh: bool },
+    /// None: labels stay. Needs `changes`.
+    None,
 }
 
 /// The graph, with this rank's blocks.
@@ -46,15 +66,37 @@ pub(crate) struct Epoch<T> {
     rows: std::marker::PhantomData<T>,
 }
 
+/// What the runs of an epoch keep for one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keeps {
+    /// The sums of each rank, for `changes`.
+    pub(crate) sums: bool,
+    /// Two bounds for each row, for `Look::Bounded`.
+    pub(crate) bounds: bool,
+}
+
+impl Keeps {
+    /// For a single run.
+    pub(crate) const NOTHING: Keeps = Keeps { sums: false, bounds: false };
+}
+
 /// What an iteration found, on all ranks.
 pub(crate) struct Sums {
     pub(crate) words: Vec<i64>,
-    pub(crate) inertia: f64,
-    /// Whether the inertia was asked for.
-    pub(crate) has_inertia: bool,
+    /// If it was wanted.
+    pub(crate) inertia: Option<f64>,
     pub(crate) changed: u64,
     /// Rows that were compared with all centres.
     pub(crate) looked_at: u64,
+    /// Some rank wishes to stop.
+    pub(crate) stop: bool,
+}
+
+impl Sums {
+    /// The inertia of a run that was asked for it.
+    pub(crate) fn known_inertia(&self) -> f64 {
+        self.inertia.expect("the mode asked for the inertia")
+    }
 }
 
 /// What all tile tasks share.
@@ -64,17 +106,16 @@ struct Shared<T> {
     observations: Observations<T>,
     scratches: Scratches<T>,
     mode: Arc<Mutex<Mode>>,
-    /// Whether there are bounds for each row.
-    follows: bool,
+    keeps: Keeps,
 }
 
 impl<T: Real + Element + Default> Epoch<T> {
-    /// `follows` prepares for `Mode::Follow`, at a cost of eight bytes for each row.
+    /// Cost: labels of four bytes for each row, bounds of eight if they are kept.
     pub(crate) fn new(
         observations: &Observations<T>,
         clusters: usize,
         plan: Fingerprint,
-        follows: bool,
+        keeps: Keeps,
     ) -> Result<Epoch<T>> {
         let world = observations.world();
         let (rank, columns) = (world.rank(), observations.columns());
@@ -85,15 +126,15 @@ impl<T: Real + Element + Default> Epoch<T> {
         graph.describe(&what, plan);
         let given = graph.bind(rank, centres.bytes(), Some(Arc::clone(&centres)));
         let packed = pack_task::<T>(&mut graph, given, (clusters, columns), observations.is_sparse())?;
-        let mode = Arc::new(Mutex::new(Mode::Whole));
+        let mode = Arc::new(Mutex::new(Mode::WHOLE));
         let (own, scratches) = (observations.clone(), Scratches::new());
-        let shared = Shared { clusters, observations: own, scratches, mode: Arc::clone(&mode), follows };
+        let shared = Shared { clusters, observations: own, scratches, mode: Arc::clone(&mode), keeps };
         let (labels, partials) = shared.assign_tiles(&mut graph, packed, &layout)?;
         let bytes = layout.words() * size_of::<i64>();
         let totals: Vec<BlockId> =
             (0..world.size()).map(|of| graph.block(Rank::from(of), bytes)).collect::<Result<_, _>>()?;
         let total = totals[rank.index()];
-        let kept = world.memory().block(if follows { bytes } else { 0 })?;
+        let kept = world.memory().block(if keeps.sums { bytes } else { 0 })?;
         let kept = graph.bind(rank, kept.bytes(), Some(Arc::clone(&kept)));
         let mut accesses = vec![Write(total), Write(kept)];
         accesses.extend(partials.iter().map(|&partial| Read(partial)));
@@ -108,19 +149,19 @@ impl<T: Real + Element + Default> Epoch<T> {
     }
 
     pub(crate) fn run(&self, observations: &Observations<T>, centres: &[T], mode: Mode) -> Result<Sums> {
-        let follows = matches!(mode, Mode::Follow { .. });
-        let has_inertia = !matches!(mode, Mode::Follow { inertia: false, .. });
+        let (wanted, bounded) = (mode.inertia, matches!(mode.look, Look::Bounded { .. }));
         *self.mode.lock().unwrap_or_else(PoisonError::into_inner) = mode;
         self.centres.write().of_mut::<T>().copy_from_slice(centres);
         // The course of the iterations follows from `plan` and from sums that all ranks hold.
         observations.world().run_again(&self.graph)?;
         let words = self.graph.cell(self.total).read().of::<i64>().to_vec();
         let scale = observations.fixed().inertia(&reach(centres, observations.columns()));
-        let inertia = self.layout.inertia_value(&scale, &words);
+        let inertia = wanted.then(|| self.layout.inertia_value(&scale, &words));
         let changed = words[self.layout.changed()] as u64;
         let all = observations.rows() as u64;
-        let looked_at = if follows { words[self.layout.looked_at()] as u64 } else { all };
-        Ok(Sums { words, inertia, has_inertia, changed, looked_at })
+        let looked_at = if bounded { words[self.layout.looked_at()] as u64 } else { all };
+        let stop = words[self.layout.stop()] != 0;
+        Ok(Sums { words, inertia, changed, looked_at, stop })
     }
 
     /// Rows of each cluster in the last run.
@@ -161,7 +202,7 @@ impl<T: Real + Element + Default> Shared<T> {
                 let bound = || graph.bind(rank, cell.bytes(), Some(Arc::clone(cell)));
                 accesses.push(Read(*blocks.entry(Arc::as_ptr(cell)).or_insert_with(bound)));
             }
-            let bounds = world.memory().block(if self.follows { tile.rows.len() * BOUNDS_BYTES } else { 0 })?;
+            let bounds = world.memory().block(if self.keeps.bounds { tile.rows.len() * BOUNDS_BYTES } else { 0 })?;
             let domain = world.domain_of_tile(index, tiles.len());
             graph.task("assign", rank, domain, &accesses, || self.assign_tile(tile, first, bounds))?;
         }
@@ -182,22 +223,25 @@ impl<T: Real + Element + Default> Shared<T> {
             let mode = shared.mode.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let (labels, words) = (labels.of_mut(), words.of_mut());
             shared.scratches.lend(|scratch| {
-                tile.with_rows(rows.of::<T>(), |rows| match (rows, mode) {
+                tile.with_rows(rows.of::<T>(), |rows| match (rows, &mode.look) {
                     (Rows::Sparse(rows), _) => {
                         shared.sparse_pass(packed.of()).assign_and_add(&rows, weights, labels, words, scratch);
                     }
-                    (Rows::Dense(rows), Mode::Whole) => {
-                        shared.pass(packed.of(), true).assign_and_add(rows, weights, labels, words, scratch);
+                    (Rows::Dense(rows), Look::All) => {
+                        shared.pass(packed.of(), &mode).assign_and_add(rows, weights, labels, words, scratch);
                     }
-                    (Rows::Dense(rows), Mode::Follow { moves, fresh, inertia }) => {
+                    (Rows::Dense(rows), Look::Bounded { moves, fresh }) => {
                         // Only this task looks at these bounds.
                         let mut bounds = bounds.write();
                         let bounds = bounds.of_mut::<[f32; 2]>();
-                        if fresh {
+                        if *fresh {
                             bounds.fill(UNKNOWN);
                         }
-                        let pass = shared.pass(packed.of(), inertia);
-                        pass.follow(&moves, (rows, weights), labels, bounds, words, scratch);
+                        let pass = shared.pass(packed.of(), &mode);
+                        pass.follow(moves, (rows, weights), labels, bounds, words, scratch);
+                    }
+                    (Rows::Dense(rows), Look::None) => {
+                        shared.pass(packed.of(), &mode).add_inertia((rows, weights), labels, words, scratch);
                     }
                 });
             });
@@ -207,16 +251,21 @@ impl<T: Real + Element + Default> Shared<T> {
 
     /// Writes the sums, keeps those of this rank if they will be needed, and then reads `partials` blocks.
     fn merge(&self, layout: Layout, partials: usize) -> Body {
-        let (mode, follows) = (Arc::clone(&self.mode), self.follows);
+        let (mode, keeps) = (Arc::clone(&self.mode), self.keeps.sums);
         Box::new(move |context| {
             let (mut total, mut kept) = (context.write(0), context.write(1));
             let total = total.of_mut::<i64>();
             total.fill(0);
             (2..2 + partials).for_each(|partial| layout.merge(total, context.read(partial).of()));
-            if follows {
+            let (changes, stop) = {
+                let mode = mode.lock().unwrap_or_else(PoisonError::into_inner);
+                (mode.changes, mode.stop)
+            };
+            total[layout.stop()] = i64::from(stop);
+            if keeps {
                 let sums = layout.inertia().start;
                 let (total, kept) = (&mut total[..sums], &mut kept.of_mut::<i64>()[..sums]);
-                if matches!(*mode.lock().unwrap_or_else(PoisonError::into_inner), Mode::Follow { .. }) {
+                if changes {
                     total.iter_mut().zip(&*kept).for_each(|(word, kept)| *word = word.wrapping_add(*kept));
                 }
                 kept.copy_from_slice(total);
@@ -225,11 +274,11 @@ impl<T: Real + Element + Default> Shared<T> {
         })
     }
 
-    fn pass<'a>(&'a self, packed: &'a [T], inertia: bool) -> Pass<'a, T> {
+    fn pass<'a>(&'a self, packed: &'a [T], mode: &Mode) -> Pass<'a, T> {
         let (fixed, columns) = (self.observations.fixed(), self.observations.columns());
         let centres = Centres::packed(self.clusters, columns, packed);
-        let inertia = inertia.then(|| fixed.inertia(centres.reach()));
-        Pass { origin: self.observations.origin(), centres, fixed, inertia }
+        let inertia = mode.inertia.then(|| fixed.inertia(centres.reach()));
+        Pass { origin: self.observations.origin(), centres, fixed, inertia, changes: mode.changes }
     }
 
     fn sparse_pass<'a>(&'a self, packed: &'a [T]) -> SparsePass<'a, T> {

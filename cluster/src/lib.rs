@@ -20,6 +20,7 @@
 
 mod centroids;
 mod checkpoint;
+mod draw;
 mod epoch;
 mod error;
 mod lloyd;
@@ -36,7 +37,7 @@ mod transform;
 pub use checkpoint::Checkpoints;
 pub use error::{Error, Result};
 pub use girih_arrays::kernel::nearest::Real;
-pub use lloyd::{Begin, Observer};
+pub use lloyd::{Begin, Hooks, Observer};
 pub use model::{Iteration, Model, Options};
 pub use observations::Observations;
 pub use seed::Seeds;

@@ -1,12 +1,12 @@
 //! Lloyd's iterations, and which rows each of them looks at.
 //!
 //! Invariant: all ranks hold the same words after each iteration, and take the same decisions from them.
-//! Traffic: one all-reduce of limbs·k·d + k + 5 words in each iteration, with weights 2·k·d + 3·k + 5; before the
+//! Traffic: one all-reduce of limbs·k·d + k + 6 words in each iteration, with weights 2·k·d + 3·k + 6; before the
 //! first, an agreement.
 
 use crate::centroids::{means, shift};
 use crate::checkpoint::{Checkpoints, State};
-use crate::epoch::{Epoch, Mode, Sums};
+use crate::epoch::{Epoch, Keeps, Mode, Sums};
 use crate::error::{Error, Result};
 use crate::model::{Iteration, Model, Options};
 use crate::observations::Observations;
@@ -20,6 +20,17 @@ use std::sync::Arc;
 
 /// Told of each iteration; true ends the fit, an error ends it on all ranks.
 pub type Observer<'a> = dyn FnMut(&Iteration) -> Result<bool, String> + 'a;
+
+/// What goes on beside a fit.
+#[derive(Default)]
+pub struct Hooks<'a> {
+    /// Given on all ranks or none, called after each iteration; if it answers true or fails on one rank, all stop.
+    pub observer: Option<&'a mut Observer<'a>>,
+    /// Given on all ranks or none.
+    pub checkpoints: Option<&'a Checkpoints>,
+    /// Asked on its rank before each iteration; if one rank's answer is true, all stop after that iteration.
+    pub interrupt: Option<&'a mut dyn FnMut() -> bool>,
+}
 
 /// Where a fit begins.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +48,12 @@ struct Fit<T> {
     /// How far the centres moved last.
     moves: Arc<Moves>,
     pruning: Pruning,
-    /// Known if the last iteration's labels are those of its own centres.
+    /// The last iteration's labels are those of its own centres.
+    settled: bool,
+    /// The inertia of the last iteration, if it was wanted.
     inertia: Option<f64>,
+    /// Some rank wished to stop.
+    stop: bool,
 }
 
 impl<T: Real + Element + Default> Observations<T> {
@@ -51,24 +66,25 @@ impl<T: Real + Element + Default> Observations<T> {
     ///
     /// # Errors
     /// Replicated: `Error::Value` if the centres do not fit the rows. As the runtime's otherwise.
-    pub fn lloyd(&self, start: &[T], options: &Options, observer: Option<&mut Observer<'_>>) -> Result<Model<T>> {
-        self.lloyd_kept(Begin::Centres(start), options, observer, None)
+    pub fn lloyd<'a>(
+        &self,
+        start: &[T],
+        options: &Options,
+        observer: Option<&'a mut Observer<'a>>,
+    ) -> Result<Model<T>> {
+        self.lloyd_with(Begin::Centres(start), options, Hooks { observer, ..Hooks::default() })
     }
 
-    /// As `lloyd`, from centres or from a checkpoint, with checkpoints on the way.
+    /// As `lloyd`, from centres or from a checkpoint, with checkpoints on the way and a way to stop.
     ///
     /// A fit that goes on from a checkpoint ends with the bits of one that was never disturbed, on any number of ranks.
+    /// Interrupted, it writes a checkpoint, if it writes any, and gives the model of the centres that it has.
     /// Cost: a file of 2·k·d values at each checkpoint, written by rank 0, and an agreement.
     ///
     /// # Errors
     /// As `lloyd`. Replicated: `Error::Value` if the checkpoint is not there, is damaged or is of other data.
-    pub fn lloyd_kept(
-        &self,
-        begin: Begin<'_, T>,
-        options: &Options,
-        mut observer: Option<&mut Observer<'_>>,
-        checkpoints: Option<&Checkpoints>,
-    ) -> Result<Model<T>> {
+    pub fn lloyd_with(&self, begin: Begin<'_, T>, options: &Options, hooks: Hooks<'_>) -> Result<Model<T>> {
+        let Hooks { mut observer, checkpoints, mut interrupt } = hooks;
         let state = match begin {
             Begin::Centres(start) => {
                 self.clusters_of(start)?;
@@ -86,17 +102,18 @@ impl<T: Real + Element + Default> Observations<T> {
         let every = checkpoints.map_or(0, |checkpoints| checkpoints.every as u64);
         let limits = [options.iterations_max as u64, options.tolerance.to_bits(), options.shift.to_bits()];
         let limits = [&limits[..], &[u64::from(watched), state.iterations as u64, every]].concat();
-        let pruning = Pruning::new(rows, clusters * self.columns(), options.prunes && !self.is_sparse());
-        let made = Epoch::new(self, clusters, plan(&state.centres, &limits), pruning.may_follow());
+        let pruning = Pruning::new(rows, !self.is_sparse(), clusters * self.columns(), options.prunes);
+        let made = Epoch::new(self, clusters, plan(&state.centres, &limits), pruning.keeps());
         let epoch = self.agreed(made, |epoch| vec![epoch.graph()])?;
         if !state.before.is_empty() {
             // The labels of the iteration before, so that changes are counted from them.
-            epoch.run(self, &state.before, Mode::Whole)?;
+            epoch.run(self, &state.before, Mode::WHOLE)?;
         }
         let moves = Arc::new(Moves::new(&state.centres, &state.centres, self.columns()));
-        let mut fit = Fit { epoch, state, moves, pruning, inertia: None };
+        let mut fit = Fit { epoch, state, moves, pruning, settled: false, inertia: None, stop: false };
         while fit.state.iterations < options.iterations_max {
-            let iteration = self.step(&mut fit, watched)?;
+            let wish = interrupt.as_mut().is_some_and(|interrupt| interrupt());
+            let iteration = self.step(&mut fit, watched, wish)?;
             let stop = match &mut observer {
                 Some(observer) => self.tell(&mut **observer, &iteration)?,
                 None => false,
@@ -105,39 +122,49 @@ impl<T: Real + Element + Default> Observations<T> {
                 break;
             }
             if let Some(Checkpoints { path, every }) = checkpoints
-                && iteration.number.is_multiple_of(*every)
+                && (fit.stop || iteration.number.is_multiple_of(*every))
             {
                 self.keep(path, &fit.state)?;
+            }
+            if fit.stop {
+                break;
             }
         }
         Ok(Model { tolerance, ..self.finished(fit)? })
     }
 
     /// One iteration: labels by the centres, then centres by the labels.
-    fn step(&self, fit: &mut Fit<T>, watched: bool) -> Result<Iteration> {
+    fn step(&self, fit: &mut Fit<T>, watched: bool, stop: bool) -> Result<Iteration> {
         let centres = std::mem::take(&mut fit.state.centres);
-        let mut sums = fit.epoch.run(self, &centres, fit.pruning.mode(&fit.moves, watched))?;
+        let mut sums = fit.epoch.run(self, &centres, Mode { stop, ..fit.pruning.mode(&fit.moves, watched) })?;
+        fit.stop = sums.stop;
         fit.pruning.learn(&sums);
         relocate(self, &fit.epoch.labels, &centres, &mut sums.words)?;
         let next = means(centres.len() / self.columns(), self.columns(), self.fixed(), &sums.words);
         let moved = shift(&centres, &next);
         fit.moves = Arc::new(Moves::new(&centres, &next, self.columns()));
-        // Equal labels give equal sums; unless a cluster was relocated, the inertia is the final one already.
-        fit.inertia = (next == centres && sums.has_inertia).then_some(sums.inertia);
+        // Equal labels give equal sums, so unless a cluster was relocated nothing is left to do.
+        fit.settled = next == centres;
+        fit.inertia = sums.inertia;
         fit.state = State { iterations: fit.state.iterations + 1, before: centres, centres: next };
         let Sums { inertia, changed, looked_at, .. } = sums;
+        let inertia = inertia.unwrap_or(f64::NAN);
         Ok(Iteration { number: fit.state.iterations, inertia, shift: moved, changed, looked_at })
     }
 
     /// The model of the last centres, with labels and inertia that belong to them.
     fn finished(&self, fit: Fit<T>) -> Result<Model<T>> {
-        let Fit { epoch, state, moves, pruning, inertia } = fit;
+        let Fit { epoch, state, moves, pruning, settled, inertia, stop } = fit;
         let inertia = match inertia {
-            Some(inertia) => inertia,
-            None => epoch.run(self, &state.centres, pruning.mode(&moves, true))?.inertia,
+            Some(inertia) if settled => inertia,
+            _ => {
+                let mode = if settled && !self.is_sparse() { Mode::INERTIA } else { pruning.mode(&moves, true) };
+                epoch.run(self, &state.centres, mode)?.known_inertia()
+            }
         };
         let counts = epoch.counts();
-        Ok(self.model(epoch, &state.centres, inertia, state.iterations, &counts))
+        let model = self.model(epoch, &state.centres, inertia, state.iterations, &counts);
+        Ok(Model { interrupted: stop, ..model })
     }
 
     /// The nearest of these centres, k×d in C order, for each row: a model without iterations.
@@ -149,11 +176,11 @@ impl<T: Real + Element + Default> Observations<T> {
     pub fn assign(&self, centres: &[T]) -> Result<Model<T>> {
         let clusters = self.clusters_of(centres)?;
         let centred = self.centred(centres);
-        let made = Epoch::new(self, clusters, plan(centres, &[]), false);
+        let made = Epoch::new(self, clusters, plan(centres, &[]), Keeps::NOTHING);
         let epoch = self.agreed(made, |epoch| vec![epoch.graph()])?;
-        let sums = epoch.run(self, &centred, Mode::Whole)?;
+        let inertia = epoch.run(self, &centred, Mode::WHOLE)?.known_inertia();
         let counts = epoch.counts();
-        Ok(self.model(epoch, &centred, sums.inertia, 0, &counts))
+        Ok(self.model(epoch, &centred, inertia, 0, &counts))
     }
 
     pub(crate) fn clusters_of(&self, centres: &[T]) -> Result<usize> {
@@ -188,7 +215,7 @@ impl<T: Real + Element + Default> Observations<T> {
     ) -> Model<T> {
         let centres = self.shifted(centred);
         let clusters = counts.iter().filter(|&&count| count > 0).count();
-        Model { centres, inertia, tolerance: 0.0, iterations, clusters, labels: epoch.labels }
+        Model { centres, inertia, tolerance: 0.0, iterations, clusters, interrupted: false, labels: epoch.labels }
     }
 
     /// The observers' common answer.

@@ -51,6 +51,8 @@ pub struct Model<T> {
     pub iterations: usize,
     /// Clusters that have rows.
     pub clusters: usize,
+    /// The iterations ended because a rank wished to stop.
+    pub interrupted: bool,
     /// Labels of this rank's rows.
     pub labels: Vec<Labels>,
 }

@@ -1,7 +1,7 @@
 //! Distances of rows to all centres, or to their own; the means of labelled rows.
 
 use crate::centroids::means_or;
-use crate::epoch::{Epoch, Mode};
+use crate::epoch::{Epoch, Keeps, Mode};
 use crate::error::Result;
 use crate::model::Model;
 use crate::observations::Observations;
@@ -74,11 +74,11 @@ impl<T: Real + Element + Default> Observations<T> {
     pub fn update(&self, centres: &[T]) -> Result<(Model<T>, Vec<T>, Vec<i64>)> {
         let (clusters, centred) = (self.clusters_of(centres)?, self.centred(centres));
         let plan = Fingerprint::default().bytes(bytemuck::cast_slice(centres));
-        let epoch = self.agreed(Epoch::new(self, clusters, plan, false), |epoch| vec![epoch.graph()])?;
-        let sums = epoch.run(self, &centred, Mode::Whole)?;
+        let epoch = self.agreed(Epoch::new(self, clusters, plan, Keeps::NOTHING), |epoch| vec![epoch.graph()])?;
+        let sums = epoch.run(self, &centred, Mode::WHOLE)?;
         let counts = epoch.counts();
         let means = self.shifted(&means_or(&centred, self.columns(), self.fixed(), &sums.words));
-        let model = self.model(epoch, &centred, sums.inertia, 0, &counts);
+        let model = self.model(epoch, &centred, sums.known_inertia(), 0, &counts);
         Ok((Model { centres: centres.to_vec(), ..model }, means, counts))
     }
 

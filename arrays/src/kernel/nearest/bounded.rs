@@ -144,9 +144,7 @@ impl<T: Real> Work<T> for Follow<'_, T> {
             let origin = &self.scratch.origin[..self.pass.centres.columns()];
             let rows = (self.rows, self.weights);
             let inertia = inertia_of_block(scale, rows, self.labels, origin, |cluster| self.pass.centres.row(cluster));
-            for (word, inertia) in self.words[self.layout.inertia()].iter_mut().zip(inertia) {
-                *word = word.wrapping_add(inertia);
-            }
+            self.layout.add_inertia(self.words, inertia);
         }
     }
 }
@@ -200,8 +198,8 @@ impl<T: Real> Follow<'_, T> {
             if label != self.labels[row] {
                 let weight = self.weights.map_or(1.0, |weights| weights[row].widen());
                 let moved = Row { values, origin: self.pass.origin, weight };
-                self.layout.take_row(self.pass.fixed, self.words, self.labels[row] as usize, moved);
-                self.layout.add_row(self.pass.fixed, self.words, label as usize, moved);
+                let clusters = (self.labels[row] as usize, label as usize);
+                self.layout.move_row(self.pass.fixed, self.words, clusters, moved);
                 self.words[self.layout.changed()] += 1;
                 self.labels[row] = label;
             }

@@ -12,6 +12,7 @@ mod assign;
 mod bounded;
 mod distance;
 mod fixed;
+mod near;
 mod pack;
 mod pass;
 #[cfg(test)]
@@ -29,10 +30,11 @@ mod x86;
 pub use bounded::{Moves, UNKNOWN};
 pub use distance::distances;
 pub use fixed::{FixedPoint, Scale};
+pub use near::{NO_CENTRE, Near, lower_and_measure_near};
 pub use pack::Centres;
 pub use pass::{Pass, assign};
 pub use scratch::Scratch;
-pub use seed::{all_distances, candidate_potentials, find, lower_closest};
+pub use seed::{all_distances, find, lower_and_measure, lower_closest};
 pub use simd::Isa;
 pub use sparse::{
     SparseCentres, SparsePass, SparseRows, all_sparse_distances, sparse_distances, sparse_lower_closest,

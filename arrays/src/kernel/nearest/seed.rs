@@ -16,38 +16,37 @@ const TILES_MAX: usize = 16;
 /// Candidates measured at once.
 const GROUP: usize = 8;
 
-/// Adds each candidate's potential, Σ min(‖row − candidate‖², closest), to `potentials`: head and tail by candidate.
+/// Lowers each row's closest squared distance by the newest centre, and adds the potential that each candidate for the
+/// next one would leave, Σ min(‖row − candidate‖², closest), to `potentials`: head and tail by candidate.
 ///
-/// Shapes: `rows` m×d and `candidates` l×d in C order, `closest` m, `potentials` 2·l. `lowered`, if given, l×m,
-/// takes the minima, so that the chosen candidate's can replace `closest` without another look at the rows. With
-/// `weights`, m, each row's minimum counts as often as its weight says.
-/// Cost: 3·m·l·d flops, one read of `rows`; no allocation beyond `scratch`.
-/// Order: columns ascend, fused, in f64; the sums are exact, for a `scale` that bounds `closest` (times its weight)
-/// over all rows.
-pub fn candidate_potentials<T: Real>(
-    (rows, columns): (&[T], usize),
+/// Shapes: `rows` m×d and `candidates` l×d in C order, `newest` d, `closest` m (infinity before the first centre),
+/// `potentials` 2·l. With `weights`, m, each row's minimum counts as often as its weight says.
+/// Returns the largest closest distance that remains, 0 of no rows.
+/// Cost: 3·m·(l + 1)·d flops, one read of `rows`; no allocation beyond `scratch`.
+/// Order: columns ascend, fused, in f64; the sums are exact, for a `scale` that bounds the lowered `closest` (times its
+/// weight) over all rows.
+pub fn lower_and_measure<T: Real>(
+    (rows, newest): (&[T], &[T]),
     candidates: &[T],
-    (closest, weights): (&[f64], Option<&[T]>),
+    (closest, weights): (&mut [f64], Option<&[T]>),
     scale: &Scale,
-    lowered: Option<&mut [f64]>,
     potentials: &mut [i64],
     scratch: &mut Scratch<T>,
-) {
-    let count = potentials.len() / 2;
+) -> f64 {
+    let columns = newest.len();
     assert_eq!(rows.len(), closest.len() * columns, "a distance for each row");
-    assert_eq!(candidates.len(), count * columns, "two words for each candidate");
-    if let Some(lowered) = &lowered {
-        assert_eq!(lowered.len(), count * closest.len(), "room for all minima");
-    }
-    let each = Potentials { closest, weights, scale, lowered, potentials };
-    run(Isa::best(), rows, candidates, columns, each, scratch);
+    assert_eq!(candidates.len(), potentials.len() / 2 * columns, "two words for each candidate");
+    let centres = [newest, candidates].concat();
+    let mut each = Potentials { lowest: Lowest { closest, largest: 0.0 }, weights, scale, potentials };
+    run(Isa::best(), rows, &centres, columns, &mut each, scratch);
+    each.lowest.largest
 }
 
 /// Lowers each row's closest squared distance by a new centre, and returns the largest that remains (0 of no rows).
 ///
 /// Shapes: `rows` m×d in C order, `centre` d, `closest` m (infinity before the first centre).
 /// Cost: 3·m·d flops, one read of `rows`; no allocation beyond `scratch`. The distances are those that
-/// `candidate_potentials` found, bit for bit.
+/// `lower_and_measure` finds, bit for bit.
 pub fn lower_closest<T: Real>(rows: &[T], centre: &[T], closest: &mut [f64], scratch: &mut Scratch<T>) -> f64 {
     assert_eq!(rows.len(), closest.len() * centre.len(), "a distance for each row");
     let mut lowest = Lowest { closest, largest: 0.0 };
@@ -90,36 +89,33 @@ pub(super) trait Take {
     fn take(&mut self, candidate: usize, start: usize, distances: &[f64]);
 }
 
+/// The newest centre, then the candidates.
 struct Potentials<'a, T> {
-    closest: &'a [f64],
+    lowest: Lowest<'a>,
     weights: Option<&'a [T]>,
     scale: &'a Scale,
-    lowered: Option<&'a mut [f64]>,
     potentials: &'a mut [i64],
 }
 
-impl<T: Real> Take for Potentials<'_, T> {
+impl<T: Real> Take for &mut Potentials<'_, T> {
     #[inline(always)]
     fn take(&mut self, candidate: usize, start: usize, distances: &[f64]) {
+        let Some(candidate) = candidate.checked_sub(1) else {
+            return (&mut self.lowest).take(0, start, distances);
+        };
         let rows = start..start + distances.len();
         let mut sum = [0; 2];
-        let pairs = distances.iter().zip(&self.closest[rows.clone()]);
+        let pairs = distances.iter().zip(&self.lowest.closest[rows.clone()]);
         match self.weights {
             None => pairs.for_each(|(&new, &old)| self.scale.add(&mut sum, if new < old { new } else { old })),
             Some(weights) => {
-                for ((&new, &old), weight) in pairs.zip(&weights[rows.clone()]) {
+                for ((&new, &old), weight) in pairs.zip(&weights[rows]) {
                     self.scale.add(&mut sum, (if new < old { new } else { old }) * weight.widen());
                 }
             }
         }
         for (word, sum) in self.potentials[2 * candidate..].iter_mut().zip(sum) {
             *word = word.wrapping_add(sum);
-        }
-        if let Some(lowered) = &mut self.lowered {
-            let lowered = &mut lowered[candidate * self.closest.len()..][rows.clone()];
-            for ((lowered, &new), &old) in lowered.iter_mut().zip(distances).zip(&self.closest[rows]) {
-                *lowered = if new < old { new } else { old };
-            }
         }
     }
 }

@@ -286,7 +286,9 @@ pub fn all_sparse_distances<T: Real>((rows, columns): (&SparseRows<T>, usize), c
     }
 }
 
-/// As `candidate_potentials`, for sparse rows. Cost: a few operations for each entry and candidate, and l·d.
+/// Adds the potentials of candidates as `lower_and_measure` does, for sparse rows and no new centre.
+///
+/// Cost: a few operations for each entry and candidate, and l·d.
 pub fn sparse_potentials<T: Real>(
     (rows, columns): (&SparseRows<T>, usize),
     candidates: &[T],
@@ -357,7 +359,7 @@ mod tests {
         let packed = Centres::pack(&centres, d, &mut memory);
         let scale = fixed.inertia(packed.reach());
         let origin = vec![T::ZERO; d];
-        let pass = Pass { origin: &origin, centres: packed, fixed: &fixed, inertia: Some(scale) };
+        let pass = Pass { origin: &origin, centres: packed, fixed: &fixed, inertia: Some(scale), changes: false };
         pass.assign_and_add(&dense, weights, &mut expected.0, &mut expected.1, &mut scratch);
         let mut memory = vec![0.0_f64; SparseCentres::<T>::memory_len(k, d)];
         let memory = &mut bytemuck::cast_slice_mut(&mut memory)[..SparseCentres::<T>::memory_len(k, d)];

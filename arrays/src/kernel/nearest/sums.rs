@@ -19,7 +19,7 @@ const NARROW_ENTRIES: usize = 192;
 ///
 /// In order: for each cluster the heads of its column sums, then (two limbs) their tails; the counts; with weights the
 /// heads of their sums, then the tails; head and tail of the inertia; the number of changed labels; the number of rows
-/// that were looked at, if some were not; a status word that belongs to the caller.
+/// that were looked at, if some were not; two words that belong to the caller: a wish to stop, and a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     clusters: usize,
@@ -34,7 +34,7 @@ impl Layout {
         Layout { clusters, columns: fixed.columns(), limbs: fixed.limbs(), weighted: fixed.weights().is_some() }
     }
 
-    /// All words: limbs·k·d + k + 5; with weights 2·k·d + 3·k + 5.
+    /// All words: limbs·k·d + k + 6; with weights 2·k·d + 3·k + 6.
     pub fn words(&self) -> usize {
         self.status() + 1
     }
@@ -87,9 +87,14 @@ impl Layout {
         self.changed() + 1
     }
 
+    /// The caller's word before the last: how many wish to stop.
+    pub fn stop(&self) -> usize {
+        self.looked_at() + 1
+    }
+
     /// The caller's word, the last.
     pub fn status(&self) -> usize {
-        self.looked_at() + 1
+        self.stop() + 1
     }
 
     /// The inertia, if `scale` is the one with which rows were added.
@@ -111,16 +116,40 @@ impl Layout {
         weight > 0
     }
 
+    /// Takes one row out of a cluster's sums and count and adds it to another's.
+    #[inline(always)]
+    pub(super) fn move_row<T: Real>(
+        &self,
+        fixed: &FixedPoint,
+        words: &mut [i64],
+        (from, to): (usize, usize),
+        row: Row<T>,
+    ) {
+        self.take_row(fixed, words, from, row);
+        self.add_row(fixed, words, to, row);
+    }
+
+    /// Adds head and tail of an inertia.
+    #[inline(always)]
+    pub(super) fn add_inertia(&self, words: &mut [i64], inertia: [i64; 2]) {
+        for (word, inertia) in words[self.inertia()].iter_mut().zip(inertia) {
+            *word = word.wrapping_add(inertia);
+        }
+    }
+
     /// Adds one row, with its weight, to the sums and count of a cluster.
+    #[inline(always)]
     pub fn add_row<T: Real>(&self, fixed: &FixedPoint, words: &mut [i64], cluster: usize, row: Row<T>) {
         self.change(fixed, words, cluster, row, i64::wrapping_add);
     }
 
     /// Takes one row that was added back out of the sums and count of a cluster, exactly.
+    #[inline(always)]
     pub fn take_row<T: Real>(&self, fixed: &FixedPoint, words: &mut [i64], cluster: usize, row: Row<T>) {
         self.change(fixed, words, cluster, row, i64::wrapping_sub);
     }
 
+    #[inline(always)]
     fn change<T: Real>(
         &self,
         fixed: &FixedPoint,
@@ -129,18 +158,20 @@ impl Layout {
         Row { values, origin, weight }: Row<T>,
         change: impl Fn(i64, i64) -> i64,
     ) {
-        let mut change = |at: usize, by: i64| words[at] = change(words[at], by);
-        let sum = self.sum(cluster).start;
-        for column in 0..self.columns {
+        let columns = self.columns;
+        let (values, origin, factors) = (&values[..columns], &origin[..columns], &fixed.factors()[..columns]);
+        let (heads, tails) = words[self.sum(cluster)].split_at_mut(columns);
+        for column in 0..columns {
             let value = (values[column].widen() - origin[column].widen()) * weight;
             if self.limbs == 1 {
-                change(sum + column, head(value, fixed.factors()[column]));
+                heads[column] = change(heads[column], head(value, factors[column]));
             } else {
-                let limbs = split(value, fixed.factors()[column], fixed.tail());
-                change(sum + column, limbs[0]);
-                change(sum + self.columns + column, limbs[1]);
+                let limbs = split(value, factors[column], fixed.tail());
+                heads[column] = change(heads[column], limbs[0]);
+                tails[column] = change(tails[column], limbs[1]);
             }
         }
+        let mut change = |at: usize, by: i64| words[at] = change(words[at], by);
         change(self.counts().start + cluster, 1);
         if let Some(scale) = fixed.weights() {
             let limbs = scale.split(weight);

@@ -2,7 +2,7 @@
 
 use super::simd::Isa;
 use super::{Centres, FixedPoint, Layout, Moves, Pass, Real, Row, Scale, Scratch, UNKNOWN, reference, seed};
-use super::{all_distances, candidate_potentials, distances, find, lower_closest};
+use super::{all_distances, distances, find, lower_and_measure, lower_closest};
 use proptest::prelude::*;
 
 /// Rows, origin and centres of one case.
@@ -64,7 +64,7 @@ impl<T: Real + Default> Case<T> {
         let centres = Centres::pack(&self.centres, self.columns, &mut memory);
         let layout = Layout::new(count, fixed);
         let inertia = Some(fixed.inertia(centres.reach()));
-        let pass = Pass { origin: &self.origin, centres, fixed, inertia };
+        let pass = Pass { origin: &self.origin, centres, fixed, inertia, changes: false };
         let mut labels = vec![-1; self.rows_len()];
         let mut words = vec![0; layout.words()];
         let mut scratch = Scratch::new();
@@ -211,7 +211,7 @@ fn only_changed_labels_are_counted() {
     let centres = Centres::pack(&case.centres, 3, &mut memory);
     let layout = Layout::new(6, &fixed);
     let mut words = vec![0; layout.words()];
-    let pass = Pass { origin: &case.origin, centres, fixed: &fixed, inertia: None };
+    let pass = Pass { origin: &case.origin, centres, fixed: &fixed, inertia: None, changes: false };
     pass.assign_and_add(&case.rows, None, &mut labels, &mut words, &mut Scratch::new());
     assert_eq!(words[layout.changed()], 2);
     assert_eq!(words[layout.inertia()], [0, 0]);
@@ -350,11 +350,17 @@ fn check_following<T: Real + Default>(shape: (usize, usize, usize), values: Valu
         let (expected, mut words) = whole.pass(isa, &fixed, m.max(1));
         let mut memory = vec![T::ZERO; Centres::<T>::memory_len(k, d)];
         let centres = Centres::pack(&now, d, &mut memory);
-        let pass = Pass { origin: &case.origin, centres, fixed: &fixed, inertia: Some(fixed.inertia(centres.reach())) };
+        let inertia = Some(fixed.inertia(centres.reach()));
+        let pass = Pass { origin: &case.origin, centres, fixed: &fixed, inertia, changes: true };
         total[layout.inertia().start..].fill(0);
+        let (mut changed_labels, mut changed) = (labels.clone(), total.clone());
         let (rows, moves) = ((&case.rows[..], case.weights.as_deref()), Moves::new(&before, &now, d));
         pass.follow_on(isa, &moves, rows, (&mut labels, &mut bounds), &mut total, &mut scratch);
         assert_eq!(labels, expected, "{shape:?}, step {step}");
+        pass.assign_and_add_on(isa, rows, &mut changed_labels, &mut changed, &mut scratch);
+        assert_eq!(changed_labels, expected, "{shape:?}, step {step}");
+        changed[layout.looked_at()] = total[layout.looked_at()];
+        assert_eq!(changed, total, "{shape:?}, step {step}");
         spared += m as i64 - total[layout.looked_at()];
         // Changed labels are counted from the labels before, which a whole pass did not have.
         for counted in [layout.changed(), layout.looked_at()] {
@@ -427,23 +433,17 @@ fn check_seeding<T: Real + Default>((m, d, l): (usize, usize, usize), piece: usi
     let largest = lower_closest(&case.rows, &case.origin, &mut closest, &mut scratch);
     assert_eq!(largest, closest.iter().copied().fold(0.0, f64::max));
     let mut potentials = vec![0; 2 * l];
-    for (rows, closest) in case.rows.chunks(piece * d).zip(closest.chunks(piece)) {
-        let mut lowered = vec![-1.0; l * closest.len()];
-        candidate_potentials(
-            (rows, d),
-            &candidates,
-            (closest, None),
-            &scale,
-            Some(&mut lowered),
-            &mut potentials,
-            &mut scratch,
-        );
-        for (candidate, lowered) in candidates.chunks_exact(d).zip(lowered.chunks_exact(closest.len())) {
-            let mut expected = closest.to_vec();
-            lower_closest(rows, candidate, &mut expected, &mut scratch);
-            assert_eq!(lowered, expected);
-        }
+    // The newest centre is the last candidate, too.
+    let newest = &candidates[(l - 1) * d..];
+    let mut lowered = closest.clone();
+    let mut found = 0.0_f64;
+    for (rows, closest) in case.rows.chunks(piece * d).zip(lowered.chunks_mut(piece)) {
+        let largest =
+            lower_and_measure((rows, newest), &candidates, (closest, None), &scale, &mut potentials, &mut scratch);
+        found = found.max(largest);
     }
+    let largest = lower_closest(&case.rows, newest, &mut closest, &mut scratch);
+    assert_eq!((&lowered, found), (&closest, largest), "lowered as by the newest centre alone");
     for (candidate, words) in candidates.chunks_exact(d).zip(potentials.chunks_exact(2)) {
         let mut lowered = closest.clone();
         lower_closest(&case.rows, candidate, &mut lowered, &mut scratch);

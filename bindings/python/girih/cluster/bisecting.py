@@ -16,7 +16,8 @@ from girih import _native
 from girih.cluster.contract import BOOL, INIT, RANDOM_STATE, VERBOSE, Estimator, among, integer, real
 from girih.cluster.data import Data, Rows, random_state
 from girih.cluster.data import weights as weights_of
-from girih.cluster.kmeans import Centred, say
+from girih.cluster.kmeans import Centred
+from girih.cluster.progress import say
 
 
 @dataclass
@@ -96,12 +97,7 @@ class BisectingKMeans(Centred):
 
         Cost: for each division a K-Means with two clusters on the rows of the cluster divided.
         """
-        self._check_parameters()
-        rows = Rows(X)
-        n = rows.shape[0]
-        if n < self.n_clusters:
-            raise ValueError(f"n_samples={n} should be >= n_clusters={self.n_clusters}.")
-        self._n_init = self._restarts()
+        rows = self._rows_to_fit(X)
         random = random_state(self.random_state)
         part = Part(rows, sample_weight)
         root = Node(part.mean(), 0.0, np.arange(part.local_rows()))
@@ -130,6 +126,8 @@ class BisectingKMeans(Centred):
         for _ in range(self._n_init):
             start = self._starting_centres(rows, observations, sample_weight, random, 2)
             model = observations.lloyd(start, self.max_iter, 0.0, None, float(self.tol))
+            if model["interrupted"]:
+                raise KeyboardInterrupt
             # By more than rounding, for else it is the same division.
             if best is None or model["inertia"] < best["inertia"] * (1 - 1e-6):
                 best = model

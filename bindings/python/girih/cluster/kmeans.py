@@ -20,9 +20,7 @@ from girih.cluster.contract import (
     warn,
 )  # fmt: skip
 from girih.cluster.data import Data, Rows, random_state
-
-Callback = Callable[[int, float, float, int], "bool | None"]
-
+from girih.cluster.progress import Bar, Callback, Lines, say
 
 class Centred(Estimator, ABC):
     """What all estimators with `cluster_centers_` share: starting centres, predictions, distances."""
@@ -81,6 +79,17 @@ class Centred(Estimator, ABC):
         self._check_features(X, rows.shape[1])
         return rows
 
+    def _rows_to_fit(self, X: Data) -> Rows:
+        self._check_parameters()
+        rows = Rows(X)
+        self._check_rows(rows.shape[0])
+        return rows
+
+    def _check_rows(self, n: int) -> None:
+        if n < self.n_clusters:
+            raise ValueError(f"n_samples={n} should be >= n_clusters={self.n_clusters}.")
+        self._n_init = self._restarts()
+
     def _restarts(self) -> int:
         """How often to start; an array says where, so once."""
         given = not isinstance(self.init, str) and not callable(self.init)
@@ -126,8 +135,9 @@ class KMeans(Centred):
     with float32 data its rounding may lead it to others.
 
     X is a girih array, anything that NumPy takes as a matrix, or a SciPy CSR matrix; all but the first are given alike
-    on every rank. After `fit`: `cluster_centers_` (k×d, the data's dtype), `labels_` (int32; for a girih array a girih
-    array of int64), `inertia_`, `n_iter_`, `n_features_in_`, and `feature_names_in_` for a data frame.
+    on every rank. `verbose=1` prints a line for each iteration, 2 shows a progress bar. After `fit`: `cluster_centers_`
+    (k×d, the data's dtype), `labels_` (int32; for a girih array a girih array of int64), `inertia_`, `n_iter_`,
+    `n_features_in_`, and `feature_names_in_` for a data frame.
 
     >>> import numpy as np
     >>> import girih as gr
@@ -194,14 +204,12 @@ class KMeans(Centred):
         of the labels just given, the squared distance that the centres moved and the number of labels that changed; a
         true answer on any rank ends the fit. If it raises on one rank, the others raise `RankError`.
 
+        An interrupt (Ctrl-C, SIGINT) on any rank ends the fit after the iteration: it writes its checkpoint, warns, and
+        has the best model so far. X must be finite: NaN raises ValueError on every rank.
+
         Cost: one all-reduce an iteration; seeding by k-means++ takes two a centre.
         """
-        self._check_parameters()
-        rows = Rows(X)
-        n = rows.shape[0]
-        if n < self.n_clusters:
-            raise ValueError(f"n_samples={n} should be >= n_clusters={self.n_clusters}.")
-        self._n_init = self._restarts()
+        rows = self._rows_to_fit(X)
         if self.algorithm == "elkan" and self.n_clusters == 1:
             warn("algorithm='elkan' doesn't make sense for a single cluster. Using 'lloyd' instead.", RuntimeWarning)
         if (checkpoint is not None or resume is not None) and self._n_init != 1:
@@ -221,6 +229,13 @@ class KMeans(Centred):
                 raise ValueError(f"resume: {start} has {len(model['centers'])} clusters, not {self.n_clusters}")
             if best is None or model["inertia"] < best["inertia"]:
                 best = model
+            if model["interrupted"]:
+                warn(
+                    f"The fit was interrupted after {model['n_iter']} iterations; its attributes are those of the best "
+                    "model so far.",
+                    shared(ConvergenceWarning),
+                )
+                break
         assert best is not None, "there is at least one start"
         self.cluster_centers_ = best["centers"]
         self.labels_ = observations.labels(best["model"], rows.distributed)
@@ -238,24 +253,19 @@ class KMeans(Centred):
     def _lloyd(
         self, observations: _native.Observations, start: Any, callback: Callback | None, kept: tuple[str | None, int]
     ) -> Any:
-        options: dict[str, Any] = {"checkpoint": kept[0], "every": kept[1]}
+        def fit(observer: Callback | None) -> Any:
+            options: dict[str, Any] = {"checkpoint": kept[0], "every": kept[1]}
+            return observations.lloyd(start, self.max_iter, float(self.tol), observer, **options)
+
         if not self.verbose:
-            return observations.lloyd(start, self.max_iter, float(self.tol), callback, **options)
-        last = (0, math.inf, 0)
-
-        def observer(iteration: int, inertia: float, shift: float, changed: int) -> bool | None:
-            nonlocal last
-            last = (iteration, shift, changed)
-            say(f"Iteration {iteration}, inertia {inertia}.")
-            return callback(iteration, inertia, shift, changed) if callback else None
-
+            return fit(callback)
+        if self.verbose > 1:
+            with Bar(self.max_iter, callback) as bar:
+                return fit(bar.iteration)
         say("Initialization complete")
-        model = observations.lloyd(start, self.max_iter, float(self.tol), observer, **options)
-        iteration, shift, changed = last
-        if changed == 0:
-            say(f"Converged at iteration {iteration}: strict convergence.")
-        elif shift <= model["tolerance"]:
-            say(f"Converged at iteration {iteration}: center shift {shift} within tolerance {model['tolerance']}.")
+        lines = Lines(callback)
+        model = fit(lines.iteration)
+        lines.end(model["tolerance"])
         return model
 
 
@@ -356,9 +366,3 @@ def _given_centres(init: Any, rows: Rows, clusters: int) -> NDArray[Any]:
     if not np.isfinite(centres).all():
         raise ValueError("init contains NaN or infinity.")
     return centres
-
-
-def say(text: str) -> None:
-    """Prints on rank 0."""
-    if _native.rank() == 0:
-        print(text, flush=True)

@@ -17,7 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from girih import _native
 from girih.cluster.contract import BOOL, INIT, NONE, RANDOM_STATE, VERBOSE, among, either, integer, real, warn
 from girih.cluster.data import Data, Rows, random_state
-from girih.cluster.kmeans import Centred, say
+from girih.cluster.kmeans import Centred
+from girih.cluster.progress import say
 
 
 @dataclass
@@ -157,9 +158,7 @@ class MiniBatchKMeans(Centred):
         return self
 
     def _prepare(self, n: int) -> None:
-        if n < self.n_clusters:
-            raise ValueError(f"n_samples={n} should be >= n_clusters={self.n_clusters}.")
-        self._n_init = self._restarts()
+        self._check_rows(n)
         self._batch_size = min(self.batch_size, n)
         size = self.init_size
         if size is None:
