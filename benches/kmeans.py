@@ -1,9 +1,12 @@
-"""Time of one Lloyd iteration, girih against other libraries: same data, start and cores. `make bench-kmeans`.
+"""Time of Lloyd iterations, fits and seeding, girih against other libraries: same data, cores. `make bench-kmeans`.
 
 Each round fits once with few and once with many iterations of each library, in turns, so that a disturbance of the
 machine meets all; the slope between the two counts is the time of an iteration without setup. Printed are the
 medians over the rounds, girih's share of the fastest other's time, and the rate of 2·n·k·d flops an iteration beside
 that of a matrix product of NumPy's in the same run.
+
+With --converge whole fits to convergence are timed instead, from the same start; with --seeding greedy k-means++, which
+draws the same numbers in girih and scikit-learn.
 
 Exact libraries only: scikit-learn's Lloyd, scikit-learn-intelex (oneDAL), faiss, superkmeans with its products alone.
 Those that are not installed are left out, with a line that says so.
@@ -11,19 +14,28 @@ Those that are not installed are left out, with a line that says so.
 
 import argparse
 import os
+import subprocess
+import sys
 
 parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-parser.add_argument("--threads", type=int, default=2, help="of every library (default 2)")
-parser.add_argument("--rounds", type=int, default=5, help="measurements of each library (default 5)")
-parser.add_argument("--cases", default="demo", help="of demo, wide, tall, many, separated by commas, or all")
+parser.add_argument("--threads", default="1,2", help="of every library, one run for each number (default 1,2)")
+parser.add_argument("--rounds", type=int, default=3, help="measurements of each library (default 3)")
+parser.add_argument("--cases", default="all", help="of demo, wide, tall, many (fits: wide, low), separated by commas")
 parser.add_argument("--dtypes", default="float32,float64", help="of float32, float64 (default both)")
 parser.add_argument("--rivals", default="", help="names of others, separated by commas (default all)")
-parser.add_argument("--converge", action="store_true", help="whole fits to convergence on clustered data instead")
+parser.add_argument("--converge", action="store_true", help="whole fits to convergence on clustered data")
+parser.add_argument("--seeding", action="store_true", help="greedy k-means++ on clustered data")
 chosen = parser.parse_args()
+
+if "," in chosen.threads:
+    # The last of several options counts.
+    for count in chosen.threads.split(","):
+        subprocess.run([sys.executable, *sys.argv, "--threads", count], check=True)
+    sys.exit()
 
 # Read when the libraries are loaded, so before their imports.
 for name in ("GIRIH_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = str(chosen.threads)
+    os.environ[name] = chosen.threads
 for trap in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
     os.environ.pop(trap, None)
 
@@ -49,7 +61,8 @@ CASES = {
     "many": (100_000, 64, 1000),
 }
 CLUSTERED = {"wide": (200_000, 128, 256), "low": (1_000_000, 8, 256)}
-console = Console()
+# Wide enough for the table where there is no terminal.
+console = Console() if sys.stdout.isatty() else Console(width=150)
 
 
 def data(case):
@@ -105,8 +118,9 @@ def fit_superkmeans(points, start):
     def fit(iterations):
         # It chooses its own start: the time of an iteration of products alone does not depend on it.
         model = SuperKMeans(
-            len(start), points.shape[1], iters=iterations, sampling_fraction=1.0, use_blas_only=True,
-            early_termination=False, tol=0.0, n_threads=chosen.threads,
+            len(start), points.shape[1], iters=iterations, hierarchical=False, use_blas_only=True, tol=0.0,
+            sampling_fraction=1.0, max_points_per_cluster=len(points), early_termination=False,
+            n_threads=int(chosen.threads),
         )  # fmt: skip
         model.train(points)
         return iterations
@@ -176,43 +190,61 @@ def fit_times(points, clusters, dtype):
     return {name: np.array([seconds(fit, 300) for _ in range(chosen.rounds)]) for name, fit in fits.items()}
 
 
+def seeding_times(points, clusters, dtype):
+    """Seconds of k-means++ by library, for each round."""
+    here = gr.asarray(points)
+    times = {"girih": [], "scikit-learn": []}
+    for _ in range(chosen.rounds):
+        times["girih"].append(seconds(lambda _: gr.cluster.kmeans_plusplus(here, clusters, random_state=0), 0))
+        times["scikit-learn"].append(seconds(lambda _: kmeans_plusplus(points, clusters, random_state=0), 0))
+    return {name: np.array(rounds) for name, rounds in times.items()}
+
+
 def processor():
     """The processor's name, as the system gives it."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def measure(table, case, dtype):
-    points, clusters = (clustered if chosen.converge else data)(case)
+def measure(table, what, case, dtype):
+    points, clusters = (data if what == "iterations" else clustered)(case)
     points = points.astype(dtype)
-    times = (fit_times if chosen.converge else iteration_times)(points, clusters, dtype)
+    times = MEASUREMENTS[what][1](points, clusters, dtype)
     medians = {name: 1e3 * np.median(rounds) for name, rounds in times.items()}
     fastest = min((name for name in medians if name != "girih"), key=medians.get)
     ratios = times["girih"] / times[fastest]
     spread = np.subtract(*np.percentile(ratios, [75, 25])) / 2 / np.median(ratios)
     n, d = points.shape
     rate = 2 * n * d * clusters / medians["girih"] * 1e-6
-    share = "" if chosen.converge else f"{rate:.0f} of {product_rate(dtype) * 1e-9:.0f}"
+    share = "" if what != "iterations" else f"{rate:.0f} of {product_rate(dtype) * 1e-9:.0f}"
     others = (f"{medians[name]:.1f}" if name in medians else "" for name in LIBRARIES)
     table.add_row(
         case, f"{n} × {d}, {clusters}", dtype, *others, f"{np.median(ratios):.2f}", f"{100 * spread:.0f} %", share
     )
 
 
+MEASUREMENTS = {
+    "iterations": ("one Lloyd iteration", iteration_times),
+    "fits": ("a fit to convergence", fit_times),
+    "seeding": ("greedy k-means++", seeding_times),
+}
+
+
 def main():
-    cases = CLUSTERED if chosen.converge else CASES
-    names = list(cases) if chosen.cases == "all" or chosen.converge else chosen.cases.split(",")
+    what = "fits" if chosen.converge else "seeding" if chosen.seeding else "iterations"
+    cases = CASES if what == "iterations" else CLUSTERED
+    names = list(cases) if chosen.cases == "all" else chosen.cases.split(",")
     if not set(names) <= set(cases):
         parser.error(f"--cases takes {', '.join(cases)} or all")
-    what = "a fit to convergence" if chosen.converge else "one Lloyd iteration"
-    table = Table(title=f"Milliseconds of {what}, {chosen.threads} threads, medians of {chosen.rounds} rounds")
+    threads = f"{chosen.threads} thread{'s' * (chosen.threads != '1')}"
+    table = Table(title=f"Milliseconds of {MEASUREMENTS[what][0]}, {threads}, medians of {chosen.rounds} rounds")
     for name in ("case", "n × d, k", "dtype", *LIBRARIES, "to fastest", "spread", "GFLOP/s of product"):
         table.add_column(name, justify="left" if name == "case" else "right")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for case in names:
             for dtype in chosen.dtypes.split(","):
-                measure(table, case, dtype)
+                measure(table, what, case, dtype)
     console.print(table)
     shown = [f"{package} {version(package)}" for package, _, _ in LIBRARIES.values() if package and present(package)]
     missing = [package for package, _, _ in LIBRARIES.values() if package and not present(package)]

@@ -133,8 +133,9 @@ install_rivals() {
     local rivals=$root/.venv-rivals package
     if ! "$rivals/bin/python" -m pip --version >/dev/null 2>&1; then
         "$venv/bin/python" -m venv --clear "$rivals"
-        "$venv/bin/python" -c 'import site; print(site.getsitepackages()[0])' \
-            >"$("$rivals/bin/python" -c 'import site; print(site.getsitepackages()[0])')/girih.pth"
+        # An import, not a path, so that the file by which .venv finds girih is read as well.
+        "$venv/bin/python" -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' \
+            >"$("$rivals/bin/python" -c 'import site; print(site.getsitepackages()[0])')/girih-venv.pth"
     fi
     for package in 'scikit-learn-intelex>=2026.0' 'faiss-cpu>=1.12' 'superkmeans>=0.2'; do
         "$rivals/bin/python" -m pip install --quiet --disable-pip-version-check --prefer-binary "$package" ||
