@@ -218,5 +218,3 @@ def test_pytest_sees_errors_of_options():
         gr.add(gr.ones(3))
     with pytest.raises(ValueError, match="only supported for binary"):
         gr.sqrt.accumulate(gr.ones(3))
-    with pytest.raises(NotImplementedError, match=r"power\.accumulate"):
-        gr.power.accumulate(gr.ones(3))

@@ -200,37 +200,38 @@ def identity(n: int, dtype: DTypeLike | None = None, *, like: Any = None) -> Arr
 
 
 def logspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: DTypeLike | None = None
-) -> Array:
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: DTypeLike | None = None,
+    axis: int = 0,
+) -> Array:  # fmt: skip
     """Powers of `base` whose exponents are evenly spaced.
 
     >>> import girih as gr
     >>> gr.logspace(0, 2, 3).tolist()
     [1.0, 10.0, 100.0]
     """
-    found = ufuncs.power(base, _native.linspace(start, stop, num, endpoint=endpoint))
+    found: Array = ufuncs.power(base, linspace(start, stop, num, endpoint, axis=axis))
     return found if dtype is None else found.astype(dtype)
 
 
-def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: DTypeLike | None = None) -> Array:
-    """Numbers from `start` to `stop` of which each is the same multiple of the one before.
+def geomspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: DTypeLike | None = None, axis: int = 0
+) -> Array:
+    """Numbers from `start` to `stop` of which each is the same multiple of the one before; both may be arrays.
 
     >>> import girih as gr
     >>> gr.geomspace(1, 1000, 4).tolist()
     [1.0, 10.0, 100.0, 1000.0]
     """
-    if start == 0 or stop == 0:
+    first, last = np.asarray(start) * 1.0, np.asarray(stop) * 1.0
+    if np.any(first == 0) or np.any(last == 0):
         raise ValueError("Geometric sequence cannot include zero")
-    if isinstance(start, complex) or isinstance(stop, complex) or (start < 0) != (stop < 0):
-        raise NotImplementedError("geomspace takes two real numbers of one sign: use gr.asarray(numpy.geomspace(...))")
-    sign = -1.0 if start < 0 else 1.0
-    found = logspace(math.log10(abs(start)), math.log10(abs(stop)), num, endpoint, 10.0) * sign
-    if num > 0:
-        found[0] = start
-        if num > 1 and endpoint:
-            found[-1] = stop
-    kind = np.result_type(start, stop, float(num)) if dtype is None else dtype
-    return found.astype(kind)
+    # The first value is a factor of its own: it is exact, and signs and phases stay out of the logarithms.
+    ratio = np.log10(last / first)
+    found = ufuncs.power(10.0, linspace(np.zeros_like(ratio), ratio, num, endpoint)) * asarray(first)
+    if endpoint and num > 1:
+        found[-1] = last
+    found = moveaxis(found, 0, axis)
+    return found if dtype is None else found.astype(dtype)
 
 
 def _window(M: Any, formula: Callable[[Array, int], Array]) -> Array:

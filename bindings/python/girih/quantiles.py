@@ -17,8 +17,8 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from girih import _native, reductions, ufuncs
 from girih._native import Array, asarray
 from girih.indexing import take_along_axis
-from girih.shaping import expand_dims, moveaxis, ravel, transpose
-from girih.sorting import bincount, searchsorted, sort
+from girih.shaping import broadcast_to, expand_dims, moveaxis, ravel, transpose
+from girih.sorting import argsort, bincount, searchsorted, sort
 
 __all__ = [
     "histogram", "histogram2d", "histogram_bin_edges", "histogramdd", "median", "nanmedian", "nanpercentile",
@@ -131,11 +131,9 @@ def _finished(result: Array, shape: tuple[int, ...], axes: tuple[int, ...], keep
 
 
 def _quantile(a: Any, q: Any, axis: Any, out: Any, method: str, keepdims: bool, weights: Any, hundred: bool) -> Array:
-    if weights is not None:
-        raise NotImplementedError(
-            "quantiles with weights are not there: use quantile without, or numpy.quantile on x.local"
-        )
     array, asked, axes = _prepared(a, q, axis, hundred)
+    if weights is not None:
+        return _given(_weighted(array, asked, axes, method, keepdims, weights, leave_nan=False), out)
     count = math.prod(array.shape[axis] for axis in axes)
     if count == 0:
         shape = tuple(length for axis, length in enumerate(array.shape) if axis not in axes)
@@ -156,6 +154,47 @@ def _quantile(a: Any, q: Any, axis: Any, out: Any, method: str, keepdims: bool, 
         greatest = found[..., number[count - 1] : number[count - 1] + 1]
         result = _native.where(ufuncs.isnan(greatest), greatest, result)
     return _given(_finished(result, array.shape, axes, keepdims, asked), out)
+
+
+def _weighted(
+    array: Array, asked: Any, axes: tuple[int, ...], method: str, keepdims: bool, weights: Any, leave_nan: bool
+) -> Array:
+    """The least elements up to which there is a share of all weight. Cost: a sort along the axes and a running sum."""
+    if method != "inverted_cdf":
+        raise ValueError("Only method 'inverted_cdf' supports weights.")
+    each = asarray(weights)
+    if each.shape != array.shape:
+        if len(axes) != 1:
+            raise TypeError("Axis must be specified when shapes of a and weights differ.")
+        if each.ndim != 1:
+            raise TypeError("1D weights expected when shapes of a and weights differ.")
+        if each.shape[0] != array.shape[axes[0]]:
+            raise ValueError("Shape of weights must be consistent with shape of array along specified axis.")
+        each = broadcast_to(each.reshape([-1 if axis == axes[0] else 1 for axis in range(array.ndim)]), array.shape)
+    if bool((each < 0).any()):
+        raise ValueError("Weights must be non-negative.")
+    rest = [axis for axis in range(array.ndim) if axis not in axes]
+    kept = tuple(array.shape[axis] for axis in rest)
+    lines, shares = (transpose(x, [*rest, *axes]).reshape((*kept, -1)) for x in (array, each.astype(np.float64)))
+    if lines.shape[-1] == 0:
+        raise IndexError("index -1 is out of bounds for axis 0 with size 0")
+    if leave_nan and array.dtype.kind == "f":
+        shares = _native.where(ufuncs.isnan(lines), 0.0, shares)
+    order = argsort(lines, axis=-1)
+    ordered = take_along_axis(lines, order, -1)
+    reached = reductions.cumsum(take_along_axis(shares, order, -1), axis=-1)
+    reached = reached / reached[..., -1:]
+    # Elements of no weight in front are no quantile, not even the 0th.
+    before = [
+        reductions.sum(reached <= 0 if share == 0 else reached < asarray(share), axis=-1, keepdims=True)
+        for share in asked.reshape(-1).astype(np.float64)
+    ]
+    places = ufuncs.minimum(_native.concatenate(before, -1), lines.shape[-1] - 1)
+    result = take_along_axis(ordered, places, -1)
+    if array.dtype.kind == "f":
+        spoilt = ufuncs.isnan(reached[..., -1:]) if leave_nan else ufuncs.isnan(ordered[..., -1:])
+        result = _native.where(spoilt, asarray(array.dtype.type(np.nan)), result)
+    return _finished(result, array.shape, axes, keepdims, asked)
 
 
 def _given(result: Array, out: Array | None) -> Array:
@@ -212,9 +251,9 @@ def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = Fa
 def _nanquantile(
     a: Any, q: Any, axis: Any, out: Any, method: str, keepdims: bool, weights: Any, hundred: bool
 ) -> Array:
-    if weights is not None:
-        raise NotImplementedError("quantiles with weights are not there: use nanquantile without")
     array, asked, axes = _prepared(a, q, axis, hundred)
+    if weights is not None:
+        return _given(_weighted(array, asked, axes, method, keepdims, weights, leave_nan=True), out)
     if array.dtype.kind != "f":
         return _quantile(array, q, axis, out, method, keepdims, None, hundred)
     flat = asked.reshape(-1)

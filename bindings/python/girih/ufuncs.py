@@ -181,21 +181,37 @@ class Ufunc(_native.Ufunc):
         return found
 
     def accumulate(self, array: Any, axis: int = 0, dtype: DTypeLike | None = None, out: Any = None) -> Any:
-        """Results so far along an axis, for add, multiply, maximum and minimum.
+        """Results so far along an axis.
+
+        Cost: one pass for add, multiply, maximum and minimum; for other functions whose order is free a pass for each
+        doubling up to the length of the axis; a step for each element along it for the rest.
 
         >>> import girih as gr
         >>> gr.add.accumulate(gr.arange(4)).tolist()
         [0, 1, 3, 6]
         """
         self._needs_two("accumulate")
-        if self.__name__ not in _SCANS:
-            raise NotImplementedError(
-                f"{self.__name__}.accumulate is not there: girih has add, multiply, maximum and minimum"
-            )
         x = _as_array(array) if dtype is None else _as_array(array).astype(dtype)
-        found: Any = _native.scan(_SCANS[self.__name__], x, axis)
+        found = self._so_far(x, _normal(axis, x.ndim)) if self.__name__ not in _SCANS else None
+        found = _native.scan(_SCANS[self.__name__], x, axis) if found is None else found
         found = found if dtype is None else found.astype(dtype)
         return _place(self.__name__, found, out, True, "same_kind")
+
+    def _so_far(self, x: Array, axis: int) -> Array:
+        """Results so far of a function that has no scan of its own."""
+        length = x.shape[axis]
+        found: Array = x.astype(self(_part(x, axis, 0, 0), _part(x, axis, 0, 0)).dtype)
+        if self.__name__ in _ASSOCIATIVE | {"logical_and", "logical_or"}:
+            reach = 1
+            while reach < length:
+                more = self(_part(found, axis, 0, length - reach), _part(found, axis, reach, None))
+                found = _native.concatenate([_part(found, axis, 0, reach), more], axis)
+                reach *= 2
+            return found
+        parts = [_part(found, axis, 0, 1)]
+        for step in range(1, length):
+            parts.append(self(parts[-1], _part(found, axis, step, step + 1)))
+        return _native.concatenate(parts, axis) if length else found
 
     def outer(self, left: Any, right: Any, /, **options: Any) -> Any:
         """The function of each element of one array with each of the other.
