@@ -3,7 +3,7 @@
 use crate::error::cluster_error;
 use crate::handle::PyArray;
 use crate::numpy::{elements, owned};
-use crate::world::world;
+use crate::world::{SignalsHeld, world};
 use girih_arrays::{Array, DType, Element};
 use girih_cluster::{
     Begin, Checkpoints, Csr, Error, Hooks, Iteration, Model, Observations, Observer, Options, Real, Seeds,
@@ -282,10 +282,12 @@ fn fit<'py, T: Real + Element + numpy::Element + Default>(
         }
         interrupted.is_set()
     };
+    let held = SignalsHeld::new();
     let fitted = py.detach(|| {
         let observer: Option<&mut Observer<'_>> = if callback.is_some() { Some(&mut observer) } else { None };
         observations.lloyd_with(begin, options, Hooks { observer, checkpoints, interrupt: Some(&mut interrupt) })
     });
+    drop(held);
     match (fitted, raised.take(), interrupted.take()) {
         (Err(Error::Observer(_)), Some(error), _) => Err(error),
         (Err(error), _, _) => Err(cluster_error(py, &error)),

@@ -9,6 +9,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -41,8 +42,30 @@ pub(crate) fn world(py: Python<'_>) -> PyResult<World> {
     opened.map_err(|error| runtime_error(py, &error))
 }
 
+/// While it lives, signals wait for whoever made it, who asks for them between graphs; no graph is given up for one.
+pub(crate) struct SignalsHeld(());
+
+/// Whether a [`SignalsHeld`] lives.
+static SIGNALS_HELD: AtomicBool = AtomicBool::new(false);
+
+impl SignalsHeld {
+    pub(crate) fn new() -> SignalsHeld {
+        SIGNALS_HELD.store(true, Relaxed); // Relaxed: set and asked for by the thread that waits
+        SignalsHeld(())
+    }
+}
+
+impl Drop for SignalsHeld {
+    fn drop(&mut self) {
+        SIGNALS_HELD.store(false, Relaxed);
+    }
+}
+
 /// Lets Python handle signals that came while a graph runs; true if a handler raised.
 fn interrupted() -> bool {
+    if SIGNALS_HELD.load(Relaxed) {
+        return false;
+    }
     let raised = Python::attach(|py| py.check_signals().is_err());
     if raised {
         INTERRUPTED.store(true, Relaxed); // Relaxed: set and taken by the thread that waits
