@@ -57,12 +57,13 @@ impl SignalsHeld {
 
 impl Drop for SignalsHeld {
     fn drop(&mut self) {
-        SIGNALS_HELD.store(false, Relaxed);
+        SIGNALS_HELD.store(false, Relaxed); // Relaxed: as above
     }
 }
 
 /// Lets Python handle signals that came while a graph runs; true if a handler raised.
 fn interrupted() -> bool {
+    // Relaxed: the thread that made the guard is the one that waits.
     if SIGNALS_HELD.load(Relaxed) {
         return false;
     }
