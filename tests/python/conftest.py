@@ -21,6 +21,8 @@ import girih
 
 REPOSITORY = Path(__file__).parents[2]
 FAMILIES = ("openmpi", "mpich")
+# A job in the background ignores interrupts, and so would every program that it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Every rank keeps what it gives to `give`; read back by `Run.given`.
 PRELUDE = """
 import hashlib, os, numpy as np
