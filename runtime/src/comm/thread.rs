@@ -252,7 +252,7 @@ impl CommThread {
         moved
     }
 
-    /// Leaves what is open to the comm thread: this thread stops driving for now.
+    /// Hands what is open over to the comm thread, which drives it from here on.
     pub fn leave(&self) {
         self.shared.wake(NAPS);
     }
