@@ -1,15 +1,17 @@
 """Time of Lloyd iterations, fits and seeding, girih against other libraries: same data, cores. `make bench-kmeans`.
 
-Each round fits once with few and once with many iterations of each library, in turns, so that a disturbance of the
-machine meets all; the slope between the two counts is the time of an iteration without setup. Printed are the
-medians over the rounds, girih's share of the fastest other's time, and the rate of 2·n·k·d flops an iteration beside
-that of a matrix product of NumPy's in the same run.
+Four sections. `iterations`: each round fits once with few and once with many iterations of each library, in turns, so
+that a disturbance of the machine meets all; the slope between the two counts is the time of an iteration without
+setup, and stands beside the rate of a matrix product of NumPy's in the same round. `fits`: whole fits to convergence
+from the same start, on clustered data. `plain`: girih's fits with pruning against its own without, also on data where
+pruning cannot help. `seeding`: greedy k-means++, which draws the same numbers in girih and scikit-learn.
 
-With --converge whole fits to convergence are timed instead, from the same start; with --seeding greedy k-means++, which
-draws the same numbers in girih and scikit-learn.
+Each row ends with how many times girih is faster than the fastest other, the median over the rounds of the ratio
+within a round, beside what is demanded. A library more than twice as slow as the fastest is measured once, and no
+case begins a new round after `--seconds`.
 
-Exact libraries only: scikit-learn's Lloyd, scikit-learn-intelex (oneDAL), faiss, superkmeans with its products alone.
-Those that are not installed are left out, with a line that says so.
+Exact libraries only: scikit-learn's Lloyd (and Elkan for fits), scikit-learn-intelex (oneDAL), faiss, superkmeans with
+its products alone. Those that are not installed are left out, with a line that says so.
 """
 
 import argparse
@@ -19,12 +21,12 @@ import sys
 
 parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
 parser.add_argument("--threads", default="1,2", help="of every library, one run for each number (default 1,2)")
-parser.add_argument("--rounds", type=int, default=3, help="measurements of each library (default 3)")
-parser.add_argument("--cases", default="all", help="of demo, wide, tall, many (fits: wide, low), separated by commas")
+parser.add_argument("--sections", default="iterations,fits,plain,seeding", help="of these (default all)")
+parser.add_argument("--rounds", type=int, default=5, help="most measurements of each library (default 5)")
+parser.add_argument("--seconds", type=float, default=20, help="after which a case begins no round (default 20)")
+parser.add_argument("--cases", default="all", help="such as demo,wide,tall,many (fits: wide, low; plain: also even)")
 parser.add_argument("--dtypes", default="float32,float64", help="of float32, float64 (default both)")
 parser.add_argument("--rivals", default="", help="names of others, separated by commas (default all)")
-parser.add_argument("--converge", action="store_true", help="whole fits to convergence on clustered data")
-parser.add_argument("--seeding", action="store_true", help="greedy k-means++ on clustered data")
 chosen = parser.parse_args()
 
 if "," in chosen.threads:
@@ -61,8 +63,15 @@ CASES = {
     "many": (100_000, 64, 1000),
 }
 CLUSTERED = {"wide": (200_000, 128, 256), "low": (1_000_000, 8, 256)}
+# Without clusters: shape and iterations.
+EVEN = {"even": (200_000, 128, 256), "even-low": (1_000_000, 8, 256), "even-many": (100_000, 64, 1000)}
+EVEN_ITERATIONS = 40
+# How many times faster than the fastest other; float64 has one goal for all cases.
+GOALS = {"demo": 3.0, "tall": 2.5, "wide": 1.45, "many": 1.7, "float64": 1.8}
+GOALS |= {"fits": 3.0, "plain": 0.95, "seeding": 5.0}
+PRODUCT_GOAL, PRODUCT_COLUMNS = 0.9, 64
 # Wide enough for the table where there is no terminal.
-console = Console() if sys.stdout.isatty() else Console(width=150)
+console = Console() if sys.stdout.isatty() else Console(width=190)
 
 
 def data(case):
@@ -87,12 +96,28 @@ def fit_girih(points, start):
     return lambda n: gr.cluster.KMeans(len(start), init=start, n_init=1, max_iter=n, tol=0).fit(here).n_iter_
 
 
-def fit_scikit_learn(points, start, estimator=KMeans):
+class Plain(gr.cluster.KMeans):
+    """girih's KMeans that compares all rows with all centres in every iteration."""
+
+    def _lloyd(self, observations, start, callback, kept):
+        return observations.lloyd(start, self.max_iter, float(self.tol), callback, prunes=False)
+
+
+def fit_plain(points, start):
+    here = gr.asarray(points)
+    return lambda n: Plain(len(start), init=start, n_init=1, max_iter=n, tol=0).fit(here).n_iter_
+
+
+def fit_scikit_learn(points, start, estimator=KMeans, algorithm="lloyd"):
     def fit(iterations):
-        model = estimator(len(start), init=start, n_init=1, max_iter=iterations, tol=0, algorithm="lloyd")
+        model = estimator(len(start), init=start, n_init=1, max_iter=iterations, tol=0, algorithm=algorithm)
         return model.fit(points).n_iter_
 
     return fit
+
+
+def fit_elkan(points, start):
+    return fit_scikit_learn(points, start, algorithm="elkan")
 
 
 def fit_intelex(points, start):
@@ -155,49 +180,89 @@ def present(package):
         return False
 
 
-def seconds(fit, iterations):
+def seconds(call):
     begin = time.perf_counter()
-    fit(iterations)
+    call()
     return time.perf_counter() - begin
 
 
 def product_rate(dtype):
     """Flops a second of a product of square matrices, the best of several."""
     a = np.random.default_rng(0).standard_normal((1536, 1536)).astype(dtype)
-    return 2 * 1536**3 / min(seconds(lambda _: a @ a, 0) for _ in range(8))
+    return 2 * 1536**3 / min(seconds(lambda: a @ a) for _ in range(5))
 
 
-def iteration_times(points, clusters, dtype):
-    """Seconds of an iteration by library, for each round."""
+def in_turns(measures):
+    """What each of these calls returns, by name and round; those far behind the fastest other are called once."""
+    begin = time.perf_counter()
+    times = {name: [measure()] for name, measure in measures.items()}
+    others = {name: rounds[0] for name, rounds in times.items() if name not in ("girih", "product")}
+    near = [name for name in times if others.get(name, 0) <= 2 * min(others.values())]
+    for _ in range(chosen.rounds - 1):
+        if time.perf_counter() - begin > chosen.seconds:
+            break
+        for name in near:
+            times[name].append(measures[name]())
+    return {name: np.array(rounds) for name, rounds in times.items()}
+
+
+def iteration_times(case, dtype):
+    """Seconds of an iteration by library, for each round, and the rate of a matrix product."""
+    points, clusters = data(case)
+    points = points.astype(dtype)
     start, _ = kmeans_plusplus(points[:: max(1, len(points) // 10_000)], clusters, random_state=0)
     fits = {name: make(points, start) for name, make in installed(dtype).items()}
-    times = {name: [] for name in fits}
     for fit in fits.values():
         fit(FEW)  # the first run touches fresh memory and starts threads
-    for _ in range(chosen.rounds):
-        for name, fit in fits.items():
-            times[name].append((seconds(fit, MANY) - seconds(fit, FEW)) / (MANY - FEW))
-    return {name: np.array(rounds) for name, rounds in times.items()}
+
+    def slope(fit):
+        return (seconds(lambda: fit(MANY)) - seconds(lambda: fit(FEW))) / (MANY - FEW)
+
+    measures = {name: (lambda fit=fit: slope(fit)) for name, fit in fits.items()}
+    return in_turns(measures | {"product": lambda: product_rate(dtype)}), (*points.shape, clusters)
 
 
-def fit_times(points, clusters, dtype):
-    """Seconds of a fit to convergence by library, for each round, and its iterations."""
+def fit_times(case, dtype):
+    """Seconds of a fit to convergence by library, for each round."""
+    points, clusters = clustered(case)
+    points = points.astype(dtype)
     start = np.ascontiguousarray(points[np.random.default_rng(1).choice(len(points), clusters, replace=False)])
-    others = [name for name in installed(dtype) if name in ("girih", "scikit-learn", "intelex")]
-    fits = {name: LIBRARIES[name][1](points, start) for name in others}
-    iterations = {name: fit(300) for name, fit in fits.items()}
-    console.print(f"  iterations: {iterations}")
-    return {name: np.array([seconds(fit, 300) for _ in range(chosen.rounds)]) for name, fit in fits.items()}
+    # The others have no test for convergence.
+    fits = {name: make for name, make in installed(dtype).items() if name in ("girih", "scikit-learn", "intelex")}
+    fits = {name: make(points, start) for name, make in (fits | {"elkan": fit_elkan}).items()}
+    fits["girih"](FEW)
+    shape = (*points.shape, clusters)
+    return in_turns({name: (lambda fit=fit: seconds(lambda: fit(300))) for name, fit in fits.items()}), shape
 
 
-def seeding_times(points, clusters, dtype):
+def plain_times(case, dtype):
+    """Seconds of a fit with pruning and of one without, for each round."""
+    if case in EVEN:
+        rows, columns, clusters = EVEN[case]
+        points = np.random.default_rng(0).random((rows, columns))
+    else:
+        points, clusters = clustered(case)
+    points = points.astype(dtype)
+    start = np.ascontiguousarray(points[np.random.default_rng(1).choice(len(points), clusters, replace=False)])
+    fits = {"girih": fit_girih(points, start), "plain": fit_plain(points, start)}
+    iterations = EVEN_ITERATIONS if case in EVEN else 300
+    fits["girih"](FEW)
+    shape = (*points.shape, clusters)
+    return in_turns({name: (lambda fit=fit: seconds(lambda: fit(iterations))) for name, fit in fits.items()}), shape
+
+
+def seeding_times(case, dtype):
     """Seconds of k-means++ by library, for each round."""
+    points, clusters = clustered(case)
+    points = points.astype(dtype)
     here = gr.asarray(points)
-    times = {"girih": [], "scikit-learn": []}
-    for _ in range(chosen.rounds):
-        times["girih"].append(seconds(lambda _: gr.cluster.kmeans_plusplus(here, clusters, random_state=0), 0))
-        times["scikit-learn"].append(seconds(lambda _: kmeans_plusplus(points, clusters, random_state=0), 0))
-    return {name: np.array(rounds) for name, rounds in times.items()}
+    gr.cluster.kmeans_plusplus(here, 3, random_state=0)
+    seeds = {"girih": (gr.cluster.kmeans_plusplus, here), "scikit-learn": (kmeans_plusplus, points)}
+    run = {
+        name: (lambda call=call, x=x: seconds(lambda: call(x, clusters, random_state=0)))
+        for name, (call, x) in seeds.items()
+    }
+    return in_turns(run), (*points.shape, clusters)
 
 
 def processor():
@@ -206,51 +271,73 @@ def processor():
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def measure(table, what, case, dtype):
-    points, clusters = (data if what == "iterations" else clustered)(case)
-    points = points.astype(dtype)
-    times = MEASUREMENTS[what][1](points, clusters, dtype)
+def against(ratios, goal):
+    """Median and spread of ratios beside what is demanded."""
+    ratio = float(np.median(ratios))
+    spread = np.subtract(*np.percentile(ratios, [75, 25])) / 2 / ratio
+    return f"{ratio:.2f}", f"{100 * spread:.0f} %", f"{goal:g}", "holds" if ratio >= goal else "MISSES"
+
+
+def measure(table, section, case, dtype):
+    times, (n, d, k) = SECTIONS[section][2](case, dtype)
+    rates = times.pop("product", None)
     medians = {name: 1e3 * np.median(rounds) for name, rounds in times.items()}
     fastest = min((name for name in medians if name != "girih"), key=medians.get)
-    ratios = times["girih"] / times[fastest]
-    spread = np.subtract(*np.percentile(ratios, [75, 25])) / 2 / np.median(ratios)
-    n, d = points.shape
-    rate = 2 * n * d * clusters / medians["girih"] * 1e-6
-    share = "" if what != "iterations" else f"{rate:.0f} of {product_rate(dtype) * 1e-9:.0f}"
-    others = (f"{medians[name]:.1f}" if name in medians else "" for name in LIBRARIES)
-    table.add_row(
-        case, f"{n} × {d}, {clusters}", dtype, *others, f"{np.median(ratios):.2f}", f"{100 * spread:.0f} %", share
-    )
+    goal = GOALS[section] if section in GOALS else GOALS[dtype if dtype in GOALS else case]
+    rounds = len(times["girih"])
+    ratios = times[fastest] / times["girih"]
+    cells = [f"{medians[name]:.1f}" if name in medians else "" for name in SECTIONS[section][1]]
+    shares = ()
+    if rates is not None:
+        shares = ("", "", "")
+        if d >= PRODUCT_COLUMNS:
+            share, _, goal_of_product, verdict = against(2 * n * d * k / times["girih"] / rates, PRODUCT_GOAL)
+            shares = (f"{share} of {np.median(rates) * 1e-9:.0f}", goal_of_product, verdict)
+    table.add_row(case, f"{n} × {d}, {k}", dtype, *cells, str(rounds), *against(ratios, goal), *shares)
 
 
-MEASUREMENTS = {
-    "iterations": ("one Lloyd iteration", iteration_times),
-    "fits": ("a fit to convergence", fit_times),
-    "seeding": ("greedy k-means++", seeding_times),
+# Title, columns of times, measurement, cases.
+SECTIONS = {
+    "iterations": ("one Lloyd iteration", tuple(LIBRARIES), iteration_times, tuple(CASES)),
+    "fits": ("a fit to convergence", ("girih", "scikit-learn", "elkan", "intelex"), fit_times, tuple(CLUSTERED)),
+    "plain": ("a fit with and without pruning", ("girih", "plain"), plain_times, (*CLUSTERED, *EVEN)),
+    "seeding": ("greedy k-means++", ("girih", "scikit-learn"), seeding_times, ("wide",)),
 }
 
 
-def main():
-    what = "fits" if chosen.converge else "seeding" if chosen.seeding else "iterations"
-    cases = CASES if what == "iterations" else CLUSTERED
-    names = list(cases) if chosen.cases == "all" else chosen.cases.split(",")
-    if not set(names) <= set(cases):
-        parser.error(f"--cases takes {', '.join(cases)} or all")
+def show(section):
+    title, libraries, _, cases = SECTIONS[section]
+    names = cases if chosen.cases == "all" else [case for case in chosen.cases.split(",") if case in cases]
+    if not names:
+        return
     threads = f"{chosen.threads} thread{'s' * (chosen.threads != '1')}"
-    table = Table(title=f"Milliseconds of {MEASUREMENTS[what][0]}, {threads}, medians of {chosen.rounds} rounds")
-    for name in ("case", "n × d, k", "dtype", *LIBRARIES, "to fastest", "spread", "GFLOP/s of product"):
+    table = Table(title=f"Milliseconds of {title}, {threads}, medians")
+    columns = ("case", "n × d, k", "dtype", *libraries, "rounds", "times faster", "spread", "goal", "verdict")
+    for name in columns + (("of product", "goal", "verdict") if section == "iterations" else ()):
         table.add_column(name, justify="left" if name == "case" else "right")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for case in names:
             for dtype in chosen.dtypes.split(","):
-                measure(table, what, case, dtype)
+                measure(table, section, case, dtype)
     console.print(table)
+
+
+def main():
+    sections = chosen.sections.split(",")
+    if not set(sections) <= set(SECTIONS):
+        parser.error(f"--sections takes {', '.join(SECTIONS)}")
+    known = {case for _, _, _, cases in SECTIONS.values() for case in cases}
+    if chosen.cases != "all" and not set(chosen.cases.split(",")) <= known:
+        parser.error(f"--cases takes {', '.join(sorted(known))} or all")
+    for section in sections:
+        show(section)
     shown = [f"{package} {version(package)}" for package, _, _ in LIBRARIES.values() if package and present(package)]
     missing = [package for package, _, _ in LIBRARIES.values() if package and not present(package)]
     if missing:
         console.print(f"not installed, so left out: {', '.join(missing)}")
-    machine = f"{processor()}, {os.cpu_count()} processors; 1 rank; below 1 girih is faster"
+    load = f"load {os.getloadavg()[1]:.1f} over the last 5 minutes" if hasattr(os, "getloadavg") else ""
+    machine = f"{processor()}, {os.cpu_count()} processors; 1 rank; {load}"
     console.print(f"NumPy {np.__version__}, {', '.join(shown)}, {machine}", highlight=False, soft_wrap=True)
 
 
