@@ -165,10 +165,10 @@ def kron(a: Operand, b: Operand) -> _native.Array:
 def trace(a: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None) -> _native.Array:
     """The sums along diagonals.
 
-    `gr.trace` is the recorder of traces, so this is `gr.linalg.trace`, with NumPy's choice of axes here.
+    `gr.trace(path)` records a trace; of anything but a path it is this.
 
     >>> import girih as gr
-    >>> gr.products.trace(gr.eye(3)).item()
+    >>> gr.trace(gr.eye(3)).item()
     3.0
     """
     found = _native.diagonal(a, offset, axis1, axis2)
