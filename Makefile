@@ -10,7 +10,7 @@ PYTHON_OF_VENV := .venv/bin/python
 # Where they are set they make OpenBLAS, and so everything girih is compared with, slower than it is.
 unexport OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 
-.PHONY: all demo test plugins clean bench-kmeans
+.PHONY: all demo test plugins clean bench-kmeans bench-arrays
 
 all:
 	@bindings/install.sh
@@ -31,10 +31,14 @@ bench-kmeans:
 	@bindings/install.sh rivals
 	@.venv-rivals/bin/python benches/kmeans.py $(ARGS)
 
+bench-arrays:
+	@bindings/install.sh array-rivals
+	@.venv-array-rivals/bin/python benches/arrays.py $(ARGS)
+
 bench-%:
 	@bindings/install.sh compare
 	@$(PYTHON_OF_VENV) benches/$*.py $(ARGS)
 
 clean:
 	cargo clean
-	rm -rf .venv .venv-rivals demo-output bindings/python/girih/_mpi bindings/python/girih/*.so
+	rm -rf .venv .venv-rivals .venv-array-rivals demo-output bindings/python/girih/_mpi bindings/python/girih/*.so

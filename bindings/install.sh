@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs girih into .venv: what is missing of Debian's packages, the MPI plug-ins, the package itself.
 #
-# usage: bindings/install.sh [plugins | compare | test | rivals]
-#   plugins   only the MPI plug-ins; compare, test: also the Python packages of that extra;
-#   rivals    as compare, and .venv-rivals, which sees .venv and has the libraries that bench-kmeans is compared with.
+# usage: bindings/install.sh [plugins | compare | test | rivals | array-rivals]
+#   plugins        only the MPI plug-ins; compare, test: also the Python packages of that extra;
+#   rivals         as compare, and .venv-rivals, which sees .venv and has the libraries that bench-kmeans compares with;
+#   array-rivals   as compare, and .venv-array-rivals with those of bench-arrays.
 #
 # Idempotent, and quick when nothing is missing: cargo decides what to rebuild, pip what to install.
 # Never here: Rust itself, which belongs to the user's account; its absence is reported.
@@ -128,29 +129,42 @@ install_python() {
     )
 }
 
+# Heat brings PyTorch; from here one that computes on processors alone, a twentieth of the other's size.
+torch_without_gpu=https://download.pytorch.org/whl/cpu
+
 # Apart from .venv, so that tests never meet what these bring along. Some have no wheel for some machines.
-install_rivals() {
-    local rivals=$root/.venv-rivals package
+install_rivals() { # install_rivals FOLDER BENCH PACKAGE...
+    local rivals=$root/$1 bench=$2 package
+    shift 2
     if ! "$rivals/bin/python" -m pip --version >/dev/null 2>&1; then
         "$venv/bin/python" -m venv --clear "$rivals"
         # An import, not a path, so that the file by which .venv finds girih is read as well.
         "$venv/bin/python" -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' \
             >"$("$rivals/bin/python" -c 'import site; print(site.getsitepackages()[0])')/girih-venv.pth"
     fi
-    for package in 'scikit-learn-intelex>=2026.0' 'faiss-cpu>=1.12' 'superkmeans>=0.2'; do
-        "$rivals/bin/python" -m pip install --quiet --disable-pip-version-check --prefer-binary "$package" ||
-            say "bench-kmeans will do without ${package%%>=*}"
+    for package in "$@"; do
+        # shellcheck disable=SC2086 # a package may bring an option along
+        "$rivals/bin/python" -m pip show --quiet "${package%%[>=]*}" 2>/dev/null ||
+            "$rivals/bin/python" -m pip install --quiet --disable-pip-version-check --prefer-binary $package ||
+            say "$bench will do without ${package%%[>=]*}"
     done
 }
 
 case $extra in
-"" | plugins | compare | test | rivals) ;;
-*) fail "usage: bindings/install.sh [plugins | compare | test | rivals]" ;;
+"" | plugins | compare | test | rivals | array-rivals) ;;
+*) fail "usage: bindings/install.sh [plugins | compare | test | rivals | array-rivals]" ;;
 esac
 wanted=$extra
-[ "$wanted" != rivals ] || extra=compare
+case $wanted in *rivals) extra=compare ;; esac
 system_packages
 check_rust
 build_plugins
 [ "$extra" = plugins ] || install_python
-[ "$wanted" != rivals ] || install_rivals
+case $wanted in
+rivals)
+    install_rivals .venv-rivals bench-kmeans 'scikit-learn-intelex>=2026.0' 'faiss-cpu>=1.12' 'superkmeans>=0.2'
+    ;;
+array-rivals)
+    install_rivals .venv-array-rivals bench-arrays 'jax>=0.6' "heat>=1.8 --extra-index-url $torch_without_gpu"
+    ;;
+esac
