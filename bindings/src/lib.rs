@@ -18,6 +18,7 @@ mod mailbox;
 mod numpy;
 mod operand;
 mod order;
+mod port;
 mod random;
 mod reductions;
 mod spatial;
@@ -51,6 +52,9 @@ mod _native {
 
     #[pymodule_export]
     use super::mailbox::PyMailbox;
+
+    #[pymodule_export]
+    use super::port::PyPort;
 
     #[pymodule_export]
     use super::linalg::{factor, frame_products, tall_qr};

@@ -259,19 +259,67 @@ with RankExecutor() as executor:
     }
 
 
-def test_a_value_travels_to_each_rank_once(on_ranks):
+@pytest.mark.parametrize(
+    ("ranks", "ranks_of_node", "nodes"), [(4, "", [0, 0, 0, 0]), (4, "2", [0, 0, 1, 1]), (3, "1", [0, 1, 2])]
+)
+def test_what_all_ranks_need_travels_to_each_node_once(on_ranks, ranks, ranks_of_node, nodes):
     code = """
-import time, girih as gr
-from girih.futures import RankExecutor
-with RankExecutor(max_workers=4) as executor:
+import time, joblib, girih as gr
+from girih.futures import RankExecutor, joblib_backend, register_joblib
+register_joblib()
+def map_with(executor, function, *others):
+    slow = lambda *given: time.sleep(0.02) or function(*given)
+    return list(executor.map(slow, range(24), *others, chunksize=1))
+def broadcast(executor):
     table = executor.broadcast(np.ones(1_000_000))
-    sent = executor.report()["bytes_sent_by_rank"]
-    values = list(executor.map(lambda n: time.sleep(0.01) or float(table[n]), range(40), chunksize=1))
-    again = executor.report()["bytes_sent_by_rank"]
-    if gr.rank() == 0:
-        print(values == [1.0] * 40, [8_000_000 <= n < 8_010_000 for n in sent[1:]], max(again) - max(sent) < 100_000)
+    return map_with(executor, lambda n: float(table[n]))
+def argument(executor):
+    return map_with(executor, lambda n, a: float(a[n]), [np.ones(1_000_000)] * 24)
+def closure(executor):
+    table = np.ones(1_000_000)
+    return map_with(executor, lambda n: float(table[n]))
+def nested(executor):
+    inner = executor.broadcast(np.ones(500_000))
+    outer = executor.broadcast([inner, np.ones(500_000)])
+    return map_with(executor, lambda n: float(outer[0][n] * outer[1][n]))
+def read(x, n):
+    time.sleep(0.02)
+    return float(x[n]) if isinstance(x, np.memmap) and not x.flags.writeable else None
+def memmap(executor):
+    table = np.ones(1_000_000)
+    return joblib.Parallel(4, "girih")(joblib.delayed(read)(table, n) for n in range(24))
+for what in (broadcast, argument, closure, nested, memmap):
+    with RankExecutor(max_workers=4) as executor:
+        made = what(executor)
+        used = next(iter(joblib_backend._kept.values())) if what is memmap else executor
+        report = used.report()
+        sent = [0] * 4
+        for rank, node in enumerate(report["node_by_rank"]):
+            sent[node] += report["bytes_sent_by_rank"][rank]
+        print(what.__name__, made == [1.0] * 24)
+        if gr.rank() == 0:
+            print(report["node_by_rank"], sum(n > 0 for n in report["tasks_by_rank"]), *sent)
 """
-    assert on_ranks(code, 2).succeeded().output == "True [True] True\n"
+    run = on_ranks(code, ranks, extra={"GIRIH_FUTURES_NODE_RANKS": ranks_of_node}).succeeded()
+    lines = run.output.splitlines()
+    told = [line for line in lines if line.startswith("[")]
+    names = ("broadcast", "argument", "closure", "nested", "memmap")
+    assert sorted(set(lines) - set(told)) == sorted(f"{name} True" for name in names) and len(told) == len(names)
+    for line in told:
+        found, _, counts = line.partition("] ")
+        working, own, *others = map(int, counts.split())
+        assert found + "]" == str(nodes) and working == ranks, line
+        # All 8 MB to each other node, and nothing but tasks to the own.
+        large = [sent for sent in others if sent]
+        assert own < 100_000 and len(large) == max(nodes), line
+        assert all(8_000_000 <= sent < 8_150_000 for sent in large), line
+
+
+def test_nodes_that_nobody_can_count(on_ranks):
+    code = "from girih.futures import RankExecutor\nRankExecutor()"
+    run = on_ranks(code, 2, extra={"GIRIH_FUTURES_NODE_RANKS": "two"})
+    assert run.status != 0
+    assert "GIRIH_FUTURES_NODE_RANKS must be a whole number of at least 1, not 'two'" in run.errors
 
 
 def test_a_result_travels_to_each_rank_once_whoever_needs_it(on_ranks):

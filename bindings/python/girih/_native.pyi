@@ -42,10 +42,10 @@ __all__ = [
     "arange", "argsort", "argument", "asarray", "barrier", "begin_trace", "broadcast_bytes", "broadcast_to", "chirp",
     "clip", "concatenate", "count_integers", "diagonal", "discard_trace", "distances", "distinct_by_rank", "empty",
     "end_trace", "explain", "eye", "factor", "flatnonzero", "fourier", "frame_products", "from_local", "full",
-    "linspace", "load", "matmul", "may_share_memory", "nonzero", "ones", "rank", "reduce", "report", "rows_of_rank",
-    "save", "scan", "search_sorted", "select_sorted", "set_plugin_dir", "shares_memory", "shut_down", "size", "sort",
-    "square_form", "start", "tall_qr", "tiles", "trace_process", "transpose", "twiddled", "variance", "wait", "where",
-    "world_info", "zeros",
+    "linspace", "load", "matmul", "may_share_memory", "nonzero", "ones", "Port", "rank", "reduce", "report",
+    "rows_of_rank", "save", "scan", "search_sorted", "select_sorted", "set_plugin_dir", "shares_memory", "shut_down",
+    "size", "sort", "square_form", "start", "tall_qr", "tiles", "trace_process", "transpose", "twiddled", "variance",
+    "wait", "where", "world_info", "zeros",
 ]
 
 def set_plugin_dir(path: str) -> None:
@@ -140,6 +140,25 @@ class Mailbox:
     def send(self, to: int, data: bytes, /) -> None: ...
     def receive(self, timeout: float | None = None, /) -> tuple[int, bytes] | None: ...
     def close(self) -> None: ...
+
+@final
+class Port:
+    """One end of a line between processes, which keeps messages whole and in order."""
+
+    @staticmethod
+    def pair(message_bytes: int, queue_bytes: int, /) -> tuple[Port, Port]:
+        """Two ends, for messages of at most so many bytes, of which the system queues about `queue_bytes`."""
+    def fileno(self) -> int:
+        """The file's number, for a process that inherits it."""
+    def send(self, data: bytes, /, *, wait: bool = False) -> bool:
+        """Sends a message; false if the queue is full and the caller will not wait. OSError if the peer is gone."""
+    def receive(self, spin_us: int | None = None, /) -> list[bytes]:
+        """The messages that are there. If there is none: looks again for so long, then sleeps until one comes; with
+        `None` returns at once. Empty also when the line has ended."""
+    def take(self) -> bytes | None:
+        """One message, if there is one."""
+    def close(self) -> None:
+        """Gives the file back."""
 
 @final
 class Array(ArrayMethods):

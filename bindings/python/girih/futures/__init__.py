@@ -12,11 +12,11 @@ How it works, from the outside in:
 - A worker imports neither the script nor this package's arrays before a task asks for them. Functions are sent by name
   where they have one that can be imported, and by value otherwise (cloudpickle), so that prompts and notebooks work.
 - All workers of a rank read one queue, from which the kernel gives each message to one reader: tasks start in the order
-  of their submission, each on whichever worker is free first. One thread of the rank hears the outcomes. All of them
-  sleep in the kernel when there is nothing to do.
+  of their submission, each on whichever worker is free first. One thread of the rank hears the outcomes, as many at
+  once as there are. It looks for the next one for 50 µs, and all sleep in the kernel when there is nothing to do.
 - Arrays of 64 KiB and more travel out of the pickle, through shared memory that is kept for the next ones: an argument
-  costs one copy, a result that is a new array another one, a result that lies there already none. The memory has no
-  name, so nothing of it outlives the processes.
+  costs one copy, a result that is a new array another one, a result that lies there already none. The first 64 MiB are
+  made ready before they are needed. The memory has no name, so nothing of it outlives the processes.
 - Under a launcher of several ranks every rank runs the script, as everywhere in girih. Making an executor is
   collective; each rank submits the same tasks and gets the same outcomes. Rank 0 alone decides: it pickles, hands tasks
   to the workers of all ranks as these have room, and tells every rank each outcome. The other ranks' futures are
@@ -24,8 +24,10 @@ How it works, from the outside in:
   that submits something else gets `DivergenceError`. What depends on time (`done()`, the order of `as_completed`,
   `cancel`) may differ between ranks, as it does between runs.
 - Futures may be arguments: a task starts when they are done, and fails as they fail. `broadcast` and `scatter` put what
-  many tasks need into shared memory once on each rank. `map` over a girih array calls its function for each row on the
-  rank that has the row.
+  many tasks need into shared memory once on each node: ranks that share a node read what one of them has, and other
+  nodes are sent it once each. So it is with an array that appears in several tuples of `map`, with what a mapped
+  function holds, and with arrays of joblib. `map` over a girih array calls its function for each row on the rank that
+  has the row.
 - Tasks may submit tasks: an executor that is made in a task is the one that runs it, and a worker whose task waits is
   replaced for that time, so that waiting never blocks the others.
 

@@ -40,6 +40,9 @@ COPY_BYTES = 8 << 20
 FREE_BYTES_MAX = 512 << 20
 # Of blocks from this size on, one more is kept than was ever needed at once: to get their pages takes milliseconds.
 SPARE_BYTES = 1 << 20
+# Pages of a rank's slice that the system gives before anybody waits for them, and how many at a time.
+WARM_BYTES = 64 << 20
+WARM_STEP_BYTES = 2 << 20
 _POPULATE_WRITE = 23  # MADV_POPULATE_WRITE, Linux 5.14
 _REMOVE = 9  # MADV_REMOVE
 _NO_MARKS = bytes(PAGE)
@@ -70,6 +73,7 @@ class Arena:
         self.view = memoryview(self.memory)
         self.slot = slot
         self._fresh = first
+        self._warm = first  # up to here pages exist
         self._end = end
         self._first = first
         self.stored_bytes = 0  # copied in by this process so far
@@ -162,6 +166,24 @@ class Arena:
                 del self._pins[block]
                 self._release(block)
 
+    def warm(self) -> bool:
+        """Makes the system give some more of the first pages of this process's slice; false if that is done."""
+        with self._lock:
+            start = max(self._warm, self._fresh)
+            end = min(start + WARM_STEP_BYTES, self._first + WARM_BYTES, self._end)
+            if self._closed or start >= end:
+                return False
+        # What lies there already stays as it is, so others may store meanwhile.
+        if self._fault(start, end - start):
+            return False
+        with self._lock:
+            self._warm = max(self._warm, end)
+        return True
+
+    def warm_bytes(self) -> int:
+        """Bytes that no block was made of yet, and whose pages exist."""
+        return max(self._warm - self._fresh, 0)
+
     def free_bytes(self) -> int:
         """Bytes kept for later blocks."""
         return self._free_bytes
@@ -183,6 +205,7 @@ class Arena:
                 if block + size > self._end:
                     raise MemoryError(f"shared memory for {length} bytes: the arena of this process is full")
                 self._fresh += size
+                warm = self._fresh <= self._warm
             self._pins[block] = 1
             self._sizes[block] = size
         if not warm:
@@ -197,15 +220,21 @@ class Arena:
         """Told when a size is wanted; whoever makes spares in another thread puts his own word here."""
 
     def _populate(self, block: int, size: int) -> None:
-        # One call instead of a fault for each page; a system that does not know it faults page by page.
-        failed = _libc().madvise(ctypes.c_void_p(self._base + block), ctypes.c_size_t(size), _POPULATE_WRITE)
-        if failed and ctypes.get_errno() in (errno.ENOMEM, errno.EFAULT):
+        if self._fault(block, size) in (errno.ENOMEM, errno.EFAULT):
             # A page that cannot be had would end the process where it is touched.
             with self._lock:
                 del self._pins[block]
                 self.memory.madvise(_REMOVE, block, size)
                 self._cold.setdefault(self._sizes.pop(block), []).append(block)
             raise MemoryError(f"the system has no {size} bytes of shared memory")
+
+    def _fault(self, start: int, length: int) -> int:
+        """Gets all pages of a part in one call instead of a fault for each; the system's error, 0 if there was none.
+
+        A system that does not know how faults page by page, later.
+        """
+        failed = _libc().madvise(ctypes.c_void_p(self._base + start), ctypes.c_size_t(length), _POPULATE_WRITE)
+        return ctypes.get_errno() if failed else 0
 
     def _sweep(self) -> None:
         waiting, self._lingering = self._lingering, []
@@ -254,6 +283,10 @@ class Arena:
         """The object of a flat parcel; its arrays are views on shared memory, which they keep."""
         parcel = parcel_of(plain)
         assert parcel is not None, "a message without its object"
+        if parcel.file is not None:
+            from girih.futures.sheet import open_sheet
+
+            return open_sheet(parcel)
         buffers = [self.open(one, writable=not one.shared) for one in parcel.buffers]
         if parcel.body is None:
             return pickle.loads(parcel.inline, buffers=buffers)

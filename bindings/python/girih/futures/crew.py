@@ -32,6 +32,9 @@ SLOTS = 512
 SOCKET_BYTES = 4 << 20
 # Beside two for each worker: for results that outlive theirs, and for workers in place of those that wait.
 SLICES_MORE = 126
+# Shared memory is made ready this gently: what the system does for it should not be felt.
+WARM_NICENESS = 10
+WARM_PAUSE_SECONDS = 0.02
 # How long a worker may take to leave by itself at the end.
 LEAVE_SECONDS = 5.0
 # What a worker runs: this package's folder without the package itself, whose start would cost ten times as much.
@@ -119,14 +122,16 @@ class Crew:
     """The workers of this rank, and the sockets and the arena that they share."""
 
     def __init__(self, settings: Settings) -> None:
+        # Workers, which import this package too, have no need of the native module.
+        from girih import _native
+
         self.settings = settings
         self._given = settings.setup.pickled()
         self.layout = Layout(2 * settings.workers + SLICES_MORE)
         self._file = new_file(self.layout)
         self.arena = Arena(self._file, self.layout.total_bytes, self.layout.start(0), self.layout.start(1), 0)
-        self._tasks, self._tasks_there = _pair()
-        self._tasks.setblocking(False)
-        self.results, self._results_there = _pair()
+        self._tasks, self._tasks_there = _native.Port.pair(wire.MESSAGE_BYTES, SOCKET_BYTES)
+        self.results, self._results_there = _native.Port.pair(wire.MESSAGE_BYTES, SOCKET_BYTES)
         self.members: dict[int, Member] = {}  # by slot
         self.arena.tell_wanted = self._wake_keeper  # type: ignore[method-assign]
         self._seats = cores.seats(settings.workers)
@@ -139,8 +144,13 @@ class Crew:
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC)
         self._epoll.register(self._wake, select.EPOLLIN)
-        self._keeper = threading.Thread(target=self._keep, name="girih-keeper", daemon=True)
-        self._keeper.start()
+        self._left = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._keep, name="girih-keeper", daemon=True),
+            threading.Thread(target=self._warm, name="girih-warm", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
 
     # --- members ------------------------------------------------------------------------------------------------------
 
@@ -256,23 +266,19 @@ class Crew:
 
     def send(self, message: bytes) -> bool:
         """Puts a message into the queue of tasks; false if it is full."""
-        try:
-            self._tasks.send(message)
-        except BlockingIOError:
-            return False
-        return True
+        return self._tasks.send(message)
 
     def take_back(self) -> bytes | None:
         """A message out of the queue of tasks that no worker has taken; `None` if there is none."""
         try:
-            return self._tasks_there.recv(wire.MESSAGE_BYTES, socket.MSG_DONTWAIT)
+            return self._tasks_there.take()
         except OSError:
-            return None
+            return None  # the crew was dismissed
 
     def tell_receiver(self, kind: int, slot: int = 0, number: int = 0) -> None:
         """Sends the receiver a message from within this process."""
         try:
-            self._results_there.send(wire.RESULT_HEAD.pack(kind, slot, number, 0, 0))
+            self._results_there.send(wire.RESULT_HEAD.pack(kind, slot, number, 0, 0), wait=True)
         except OSError:
             pass  # the receiver is gone with its socket
 
@@ -291,6 +297,12 @@ class Crew:
                         self.tell_receiver(wire.WORKER_DIED, member.slot)
             self._start_wanted()
             self.arena.make_spares()
+
+    def _warm(self) -> None:
+        """Has pages of shared memory ready, once it is clear that this crew lives for longer than a few tasks."""
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), WARM_NICENESS)
+        while not self._left.wait(WARM_PAUSE_SECONDS) and self.arena.warm():
+            pass
 
     def _start_wanted(self) -> None:
         while True:
@@ -311,6 +323,7 @@ class Crew:
         """Tells all workers to leave once the queue is empty."""
         with self._lock:
             self._leaving = True
+        self._left.set()
         os.eventfd_write(self._wake, 1)
         self._tasks.close()
         self._tasks_there.close()
@@ -320,7 +333,8 @@ class Crew:
 
     def close(self, *, kill: bool = False) -> None:
         """Waits until all workers have left, and ends those that do not; gives all files back. After `dismiss`."""
-        self._keeper.join()
+        for thread in self._threads:
+            thread.join()
         for member in list(self.members.values()):
             if kill:
                 self.kill(member)

@@ -13,7 +13,6 @@ import itertools
 import marshal
 import pickle
 import socket
-import sys
 import threading
 import time
 import weakref
@@ -27,7 +26,7 @@ from girih.futures.alarm import Alarm
 from girih.futures.balance import Balance, Counts
 from girih.futures.crew import Crew, Member, Settings
 from girih.futures.errors import BrokenWorkersError, WorkerLostError
-from girih.futures.flight import Flight
+from girih.futures.flight import Flight, tracer
 from girih.futures.held import Held
 from girih.futures.loose import Loose, put_in, take_out
 from girih.futures.post import Post
@@ -39,6 +38,8 @@ from girih.futures.waiting import Waiting
 FALSE_STARTS_MAX = 5
 # A worker writes what it took within microseconds; one that has not after so long never took it.
 WHEREABOUTS_SECONDS = 0.2
+# Outcomes of short tasks follow each other sooner than a thread sleeps and wakes.
+SPIN_US = 50
 
 
 class Dispatcher:
@@ -52,6 +53,7 @@ class Dispatcher:
         self.counts = Counts()
         self.broken: BaseException | None = None
         self.closed = False
+        self.accepted = 0  # the last task that was
         self.pending: deque[Task] = deque()
         self._waiting = Waiting(self._waited)
         self.flight = Flight(self.crew)
@@ -65,7 +67,7 @@ class Dispatcher:
         self._fences = 0
         self._alarm: Alarm | None = None
         self._kill_at_end = False
-        self._trace = _tracer()
+        self._trace = tracer()
         self.office = office  # where outcomes go to other ranks
         self.receiver = threading.Thread(target=self._receive, name="girih-receiver", daemon=True)
         Dispatcher.alive.add(self)
@@ -77,7 +79,7 @@ class Dispatcher:
         """Puts a task into the queue; `feed` sends it. The caller has checked `closed` and `broken`, under a lock."""
         if self.balance.processes == 0:
             self.balance.balance()
-        task.number = next(self._numbers)
+        task.number = self.accepted = next(self._numbers)
         if not (task.special and self._waiting.add(task)):
             self._enqueue(task)
 
@@ -167,21 +169,23 @@ class Dispatcher:
     # --- outcomes -----------------------------------------------------------------------------------------------------
 
     def _receive(self) -> None:
-        unpack = wire.RESULT_HEAD.unpack_from
-        receive = self.crew.results.recv if self.office is None else self.office.flushing(self.crew.results)
+        unpack, results = wire.RESULT_HEAD.unpack_from, self.crew.results
+        receive = results.receive if self.office is None else self.office.flushing(results.receive)
         while not self.closed or self._busy():
-            message = receive(wire.MESSAGE_BYTES)
-            kind, slot, number, start, end = unpack(message)
-            if kind <= wire.FAILURE and kind != wire.READY:
-                task = self._in_flight.pop(number, None)
-                if task is not None:
-                    self._done(task, kind, start, end, message)
-                elif kind == wire.RESULT_PARTS:
-                    self._discard(marshal.loads(memoryview(message)[wire.RESULT_HEAD.size :]))
-                task = None
-            else:
-                self._hear(kind, slot, number, start, message)
-            message = b""
+            messages = receive(SPIN_US)
+            messages.reverse()
+            while messages:
+                kind, slot, number, start, end = unpack(message := messages.pop())
+                if kind <= wire.FAILURE and kind != wire.READY:
+                    task = self._in_flight.pop(number, None)
+                    if task is not None:
+                        self._done(task, kind, start, end, message)
+                    elif kind == wire.RESULT_PARTS:
+                        self._discard(marshal.loads(memoryview(message)[wire.RESULT_HEAD.size :]))
+                    task = None
+                else:
+                    self._hear(kind, slot, number, start, message)
+                message = b""
         self._ended()
 
     def _ended(self) -> None:
@@ -422,6 +426,10 @@ class Dispatcher:
 
     # --- timeouts, cancellation, the end ------------------------------------------------------------------------------
 
+    def unfinished(self) -> list[Task]:
+        """All tasks without an outcome, those that have begun first."""
+        return [*self._in_flight.values(), *self.pending, *self._waiting.all()]
+
     def _watch(self, task: Task) -> None:
         with self._alarming:
             if self._alarm is None:
@@ -487,9 +495,3 @@ class Dispatcher:
             for member in list(self.crew.members.values()):
                 self.crew.kill(member, CancelledError("the executor was stopped"))
         self.crew.tell_receiver(wire.WAKE)
-
-
-def _tracer() -> Callable[[int, str, float, float], None] | None:
-    """What notes tasks in a trace; `None` where girih's arrays, which traces are of, were never imported."""
-    native = sys.modules.get("girih._native")
-    return None if native is None else native.trace_process

@@ -14,11 +14,10 @@ from concurrent.futures import CancelledError, Executor, Future
 from types import FunctionType, TracebackType
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from girih.futures import wire
 from girih.futures.arguments import is_array, replace, special
 from girih.futures.crew import Settings
 from girih.futures.held import Handle
-from girih.futures.home import NO_KEY, Call, Within, find_home, where
+from girih.futures.home import NO_KEY, Call, find_home, where
 from girih.futures.mapping import Chunk, followed
 from girih.futures.mapping import Mapping as Run
 from girih.futures.rows import Columns, RowChunk
@@ -204,7 +203,7 @@ class RankExecutor(Executor):
         items = iterable if buffersize is not None else list(iterable)
         size = None if chunksize == "auto" else chunksize
         shared = SharedFunction(Chunk(fn))
-        shelf = None if isinstance(self._home, Within) else _shelf(items)
+        items, shelf = self._home.share(items)
         submit = self._chunks(shared, shelf, self._options, _label(fn), lambda chunk: (chunk,))
         if self._home.follows and size is None and isinstance(items, list):
             # Rank 0 chooses the chunks as it goes; here only the number of values is known.
@@ -267,9 +266,9 @@ class RankExecutor(Executor):
         return Configured(self, new)
 
     def broadcast(self, value: Any) -> Handle:
-        """A handle of a value that lies in the shared memory of each rank once, for all its workers; see `Handle`.
+        """A handle of a value that lies in the shared memory of each node once, for all its workers; see `Handle`.
 
-        Under a launcher the value is rank 0's, and is sent to each other rank once. In tasks its arrays are read-only.
+        Under a launcher the value is rank 0's, and is sent to each other node once. In tasks its arrays are read-only.
 
         >>> import numpy as np
         >>> from girih.futures import RankExecutor
@@ -350,7 +349,8 @@ class RankExecutor(Executor):
         """What has been done so far: tasks, failures, lost workers and retries, in all and by rank, busy seconds; on
         rank 0 how many tasks a rank took from others, and bytes sent to and received from each; once workers exist, who
         they are, on which cores, with how many threads each, the pools of BLAS and OpenMP that were loaded there with
-        their sizes, and the bytes that went through shared memory.
+        their sizes, and the bytes that went through shared memory, that are kept there, and that are ready unused.
+        Ranks with the same number in `node_by_rank` share a node.
 
         >>> from girih.futures import RankExecutor
         >>> with RankExecutor(max_workers=2) as executor:
@@ -377,6 +377,7 @@ class RankExecutor(Executor):
             report["pools"] = {slot: dict(member.limits) for slot, member in list(crew.members.items())}
             report["stored_bytes"] = crew.arena.stored_bytes
             report["arena_free_bytes"] = crew.arena.free_bytes()
+            report["arena_warm_bytes"] = crew.arena.warm_bytes()
         return report
 
 
@@ -434,17 +435,3 @@ def _label(function: Callable[..., Any]) -> str:
     while isinstance(function, functools.partial):
         function = function.func
     return getattr(function, "__qualname__", type(function).__qualname__)
-
-
-def _shelf(items: Any) -> Shelf | None:
-    """A shelf if some large argument appears in several tuples: it then goes into shared memory once."""
-    if not isinstance(items, list) or len(items) < 2:
-        return None
-    seen: set[int] = set()
-    for item in items:
-        for value in item:
-            if getattr(value, "nbytes", 0) >= wire.BUFFER_BYTES:
-                if id(value) in seen:
-                    return Shelf()
-                seen.add(id(value))
-    return None

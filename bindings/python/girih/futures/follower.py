@@ -16,13 +16,14 @@ from dataclasses import astuple
 from typing import Any
 
 from girih.errors import DivergenceError
-from girih.futures import leader, outcome, wire
+from girih.futures import leader, outcome, values, wire
 from girih.futures.crew import Settings
 from girih.futures.dispatch import Dispatcher
 from girih.futures.held import Held, HeldRows
 from girih.futures.loose import Loose, put_in, take_out
 from girih.futures.post import LEADER, Post
 from girih.futures.recall import FIRST
+from girih.futures.sheet import Sheet, is_here
 from girih.futures.task import Options, Task
 from girih.futures.wire import Parcel
 
@@ -30,12 +31,13 @@ Key = tuple[int, int]
 
 
 class Kept:
-    """A function or a value that rank 0 has sent for many tasks; in the arena of this rank once."""
+    """A function or a value that rank 0 has sent for many tasks; in the arena of this rank once, or on a sheet."""
 
-    def __init__(self, number: int, parcel: Parcel) -> None:
+    def __init__(self, number: int, parcel: Parcel, sheet: Sheet | None = None) -> None:
         self.number = number
-        self.named: list[Any] = []
+        self.named = ()  # tasks name what is named in it, too
         self._parcel = parcel
+        self._sheet = sheet  # if this rank has it for all of its node
 
     def parcel(self, _: Any) -> Parcel:
         """It, in this rank's arena."""
@@ -130,14 +132,25 @@ class Follower:
             task = self._tasks.get(number)
             if task is not None:
                 dispatcher.stop_running(task.future, TimeoutError(words) if late else CancelledError(words))
-        elif kind == leader.KEEP:
-            number, loose, named = content
-            kept = Kept(number, put_in(dispatcher.crew.arena, loose, shared=True))
-            kept.named = [self._values[inner] for inner in named]
-            self._bring(number, kept)
-        elif kind == leader.KEEP_TOLD:
+        elif kind == values.KEEP:
+            number, loose = content
+            self._bring(number, Kept(number, put_in(dispatcher.crew.arena, loose, shared=True)))
+        elif kind == values.KEEP_SHEET:
+            number, loose = content
+            sheet = Sheet(*loose)
+            self._post.send(LEADER, self.executor, values.PLACED, (number, wire.flat(sheet.parcel)))
+            self._bring(number, Kept(number, sheet.parcel, sheet))
+        elif kind == values.KEEP_THERE:
+            number, plain = content
+            parcel = wire.parcel_of(plain)
+            assert parcel is not None, "a value without its place"
+            if is_here(parcel):
+                self._bring(number, Kept(number, parcel))
+            else:
+                self._post.send(LEADER, self.executor, values.WANT, number)
+        elif kind == values.KEEP_TOLD:
             self._keep_told(*content)
-        elif kind == leader.FORGET:
+        elif kind == values.FORGET:
             self._let_go(self._values.pop(content, None))
         elif kind == leader.GIVE_BACK:
             self._give_back(dispatcher, content)
@@ -155,7 +168,7 @@ class Follower:
         arena = self.dispatcher.crew.arena
         for old in [known for known in self._functions if known < mark]:
             self._let_go(self._functions.pop(old))
-        remote = self._functions.get(function)
+        remote = self._functions.get(function) or self._values.get(function)
         if body is not None:
             remote = Kept(function, put_in(arena, body, shared=True))
             # Those that outlive a `map` come with each task.
@@ -182,7 +195,7 @@ class Follower:
             held.parcel(arena)
             self._bring(number, held)
         else:
-            self._post.send(LEADER, self.executor, leader.WANT, number)
+            self._post.send(LEADER, self.executor, values.WANT, number)
 
     def _let_go(self, kept: Any) -> None:
         if isinstance(kept, Kept):

@@ -18,7 +18,8 @@ from typing import Any
 
 from girih.futures import wire
 from girih.futures.arena import Arena
-from girih.futures.loose import Loose, loosen
+from girih.futures.loose import Loose, count_bytes, loosen
+from girih.futures.sheet import Sheet
 from girih.futures.wire import Parcel, Reference
 
 # A pickle of up to so many bytes travels in each message that names the value.
@@ -36,18 +37,26 @@ class Held:
         self.named: list[Held] = []  # those that its own pickle names
         self.forgotten: Callable[[int], None] | None = None  # told at its end
         self.source: weakref.ref[Future[Any]] | None = None  # whose value it is
+        self._sheet: Sheet | None = None
         self._parcel: Parcel | None = None
         self._loose: Loose | None = None
         self._arena: Arena | None = None
         self._stored: list[Reference] = []
         self._borrowed: list[Any] = []  # buffers that lie in the arena already, kept
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     spread = False  # whether each rank has a part of it
+    sheeted = False  # whether it lies on a sheet on every node
+    node_is_shared = False  # whether other ranks read what this one has
 
     def parcel(self, arena: Arena) -> Parcel:
-        """The pickled object, its large parts in the arena. Raises `ValueError` for the arena of another executor."""
+        """The pickled object, its large parts in the arena, or all of it on its sheet if there is one.
+
+        Raises `ValueError` for the arena of another executor.
+        """
         with self._lock:
+            if self._sheet is not None or (self._parcel is None and self.is_for_node()):
+                return self.sheet()
             if self._parcel is None:
                 self._arena = arena
                 with naming() as self.named:
@@ -64,10 +73,33 @@ class Held:
                     self._loose = loosen(self.value)
             return self._loose
 
+    def sheet(self) -> Parcel:
+        """The pickled object on a sheet, from now on for this rank's workers too."""
+        with self._lock:
+            if self._sheet is None:
+                if self._loose is None:
+                    buffers: list[pickle.PickleBuffer] = []
+                    with naming() as self.named:
+                        data = wire.dumps(self.value, buffers)
+                    self._sheet = Sheet(data, [buffer.raw() for buffer in buffers])
+                else:
+                    self._sheet = Sheet(*self._loose)
+            return self._sheet.parcel
+
+    def is_for_node(self) -> bool:
+        """True if ranks of this node should have it together: a large value that is nobody's result."""
+        return Held.node_is_shared and self.source is None and not self.spread and self.is_large()
+
+    def is_large(self) -> bool:
+        """True if it is worth a sheet."""
+        if getattr(self.value, "nbytes", 0) >= wire.BUFFER_BYTES or self._sheet is not None:
+            return True
+        return count_bytes(self.loose()) >= wire.BUFFER_BYTES
+
     def count_bytes(self) -> int:
         """About how many bytes a rank is sent that has not got it."""
         if self._loose is not None:
-            return len(self._loose[0]) + sum(map(len, self._loose[1]))
+            return count_bytes(self._loose)
         if self._parcel is not None:
             return len(self._parcel.inline) + sum(one.length for one in self._parcel.references())
         return int(getattr(self.value, "nbytes", 0))

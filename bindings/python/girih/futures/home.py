@@ -18,13 +18,15 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-from girih.futures import cores, nested
+from girih.futures import cores, nested, notebook, wire
+from girih.futures.arguments import is_array
 from girih.futures.balance import Counts
 from girih.futures.crew import Settings
 from girih.futures.dispatch import Dispatcher
 from girih.futures.follower import Follower
 from girih.futures.held import Handle, Held
 from girih.futures.leader import LeadingDispatcher
+from girih.futures.nodes import divide, own_node
 from girih.futures.post import LEADER, Post, post
 from girih.futures.post import close as close_post
 from girih.futures.rows import own_rows
@@ -32,7 +34,7 @@ from girih.futures.task import Options, SharedFunction, Shelf, Task
 from girih.launched import rank_and_size
 
 
-NO_TRAFFIC = {"stolen_by_rank": [0], "bytes_sent_by_rank": [0], "bytes_received_by_rank": [0]}
+NO_TRAFFIC = {"stolen_by_rank": [0], "bytes_sent_by_rank": [0], "bytes_received_by_rank": [0], "node_by_rank": [0]}
 
 
 # Of a task that is of no `map`.
@@ -88,6 +90,7 @@ class OneRank:
         return task.future
 
     def _start(self) -> Dispatcher:
+        notebook.watch()
         dispatcher = self.dispatcher = Dispatcher(self._settings)
         weakref.finalize(self, Dispatcher.close, dispatcher).atexit = False
         return dispatcher
@@ -109,6 +112,10 @@ class OneRank:
         held = own_rows(array, -self._arrays)
         self._started().keep_here(held)
         return Handle(array, held)
+
+    def share(self, items: Any) -> tuple[Any, Shelf | None]:
+        """The tuples of arguments of a `map`, and a shelf for what appears in several of them."""
+        return items, Shelf() if repeated(items) else None
 
     def _hold(self, value: Any, place: int | None) -> Handle:
         held = Held(value)
@@ -151,11 +158,11 @@ class OneRank:
 class Leading(OneRank):
     """Rank 0 among several."""
 
-    def __init__(self, settings: Settings, office: Post, workers: list[int], *, tell: bool) -> None:
+    def __init__(self, settings: Settings, office: Post, workers: list[int], nodes: list[int], *, tell: bool) -> None:
         super().__init__(settings)
         self.workers = sum(workers)
         self._submissions = 0
-        self.leading = LeadingDispatcher(settings, office, workers, tell=tell)
+        self.leading = LeadingDispatcher(settings, office, workers, nodes, tell=tell)
         self.dispatcher = self.leading
         weakref.finalize(self, Dispatcher.close, self.leading).atexit = False
 
@@ -178,7 +185,16 @@ class Leading(OneRank):
             "stolen_by_rank": [site.stolen for site in sites],
             "bytes_sent_by_rank": [site.bytes_sent for site in sites],
             "bytes_received_by_rank": [site.bytes_received for site in sites],
+            "node_by_rank": list(self.leading.values.nodes),
         }
+
+    def share(self, items: Any) -> tuple[Any, Shelf | None]:
+        """As on one rank; here large arrays are named instead, so that each node is sent them once."""
+        found = repeated(items)
+        if found:
+            handles = {id(value): Handle(value, Held(value)) for value in found}
+            items = [tuple([handles.get(id(value), value) for value in item]) for item in items]
+        return items, None
 
     def _hold(self, value: Any, place: int | None) -> Handle:
         leading, held = self.leading, Held(value)
@@ -212,6 +228,10 @@ class Following:
             self._submissions += 1
             key = (0, self._submissions)
         return self._follower.expect(key, call.label, call.special)
+
+    def share(self, items: Any) -> tuple[Any, Shelf | None]:
+        """Rank 0 sees to it."""
+        return items, None
 
     def broadcast(self, value: Any) -> Handle:
         """A handle of what rank 0 puts into every rank's memory."""
@@ -271,6 +291,10 @@ class Within:
         self._futures.add(future)
         return future
 
+    def share(self, items: Any) -> tuple[Any, Shelf | None]:
+        """Each task takes its arguments along."""
+        return items, None
+
     def broadcast(self, value: Any) -> Handle:
         """A handle that is the value; it is sent with each task that names it."""
         return Handle(value, None)
@@ -323,6 +347,7 @@ def find_home(max_workers: int | None, make: Callable[[int], Settings]) -> Home:
 
     rank = _native.rank()
     counts = _counts or _gather_counts()
+    nodes = _gather_nodes()
     size = len(counts)
     shares = [max_workers // size + (other < max_workers % size) for other in range(size)] if max_workers else counts
     office = post()
@@ -330,9 +355,24 @@ def find_home(max_workers: int | None, make: Callable[[int], Settings]) -> Home:
         for other in range(1, size):
             office.send(other, CONTROL, shares[other], pickle.dumps(make(max(shares[other], 1)).portable()))
     if rank == LEADER:
-        return Leading(make(shares[rank]), office, shares, tell=_counts is None)
+        return Leading(make(shares[rank]), office, shares, nodes, tell=_counts is None)
     # A rank that gets none starts a worker when a task is for this rank alone.
     return Following(make(max(shares[rank], 1)), office, shares)
+
+
+def repeated(items: Any) -> list[Any]:
+    """Large arrays that appear in several of these tuples."""
+    if not isinstance(items, list) or len(items) < 2:
+        return []
+    seen: set[int] = set()
+    found: dict[int, Any] = {}
+    for item in items:
+        for value in item:
+            if getattr(value, "nbytes", 0) >= wire.BUFFER_BYTES and not is_array(value):
+                if id(value) in seen:
+                    found[id(value)] = value
+                seen.add(id(value))
+    return list(found.values())
 
 
 def where() -> str:
@@ -347,6 +387,11 @@ def scripts() -> int:
     return 1 if _counts is not None or nested.line() is not None else rank_and_size()[1]
 
 
+def nodes() -> int:
+    """How many nodes run tasks. Collective the first time."""
+    return 1 if nested.line() is not None or rank_and_size()[1] == 1 else len(set(_gather_nodes()))
+
+
 def all_cores() -> int:
     """The cores of all ranks. Collective the first time."""
     return cores.core_count() if rank_and_size()[1] == 1 else sum(_counts or _gather_counts())
@@ -357,6 +402,13 @@ def _gather_counts() -> list[int]:
     from girih import _native
 
     return [int(part) for part in _native.all_gather_bytes(b"%d" % cores.core_count())]
+
+
+@functools.cache
+def _gather_nodes() -> list[int]:
+    from girih import _native
+
+    return divide([part.decode() for part in _native.all_gather_bytes(own_node().encode())])
 
 
 # --- programs on one rank of several ----------------------------------------------------------------------------------
@@ -374,6 +426,7 @@ def run_on_one_rank() -> None:
     """From now on executors are made by rank 0 alone; the others make theirs when it says so. Collective."""
     global _counts
     _counts = _gather_counts()
+    _gather_nodes()
     office = post()
     _end_with_interpreter()
     if office.rank != LEADER:

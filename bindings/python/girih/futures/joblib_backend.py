@@ -20,7 +20,7 @@ from joblib.parallel import register_parallel_backend
 
 from girih.futures import cores, nested
 from girih.futures.executor import RankExecutor
-from girih.futures.home import all_cores, scripts
+from girih.futures.home import all_cores, nodes, scripts
 from girih.futures.memmaps import Memmaps
 
 # Executors kept for later calls, one for each kind of call.
@@ -84,7 +84,8 @@ class GirihBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         self._key = (workers, self.inner_max_num_threads, initializer, arguments)
         self._executor = _keep(self._key)
         self._failed = None
-        self._maps = Memmaps(_bytes(keywords.get("max_nbytes", "1M")), keywords.get("mmap_mode", "r"))
+        bytes_max, mode = _bytes(keywords.get("max_nbytes", "1M")), keywords.get("mmap_mode", "r")
+        self._maps = Memmaps(bytes_max, mode, nodes=nodes())
         return workers
 
     def stop_call(self) -> None:

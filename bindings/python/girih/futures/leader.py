@@ -26,23 +26,20 @@ from girih.futures.placement import OwnSite, Site, choose, stealable
 from girih.futures.post import Post
 from girih.futures.recall import FIRST, recall
 from girih.futures.task import Options, SharedFunction, Task
+from girih.futures.values import PLACED, WANT, Values
 
-# To other ranks.
+# To other ranks. Others are about `values`.
 RUN = 1
 OUTCOME = 2
 STOP = 3
 END = 4
-KEEP = 5  # a value that tasks will name
-FORGET = 6
 GIVE_BACK = 7
 ANSWER = 8  # what came of a task that was offered
-KEEP_TOLD = 9  # a value that the rank was told as an outcome
-# From them.
+# From them. Others are about `values`.
 DONE = 17
 RETURNED = 18  # tasks that were asked back
 OFFER = 19  # a task of a task, for whoever has room
 BACKLOG = 20  # tasks of tasks wait there
-WANT = 21  # a value that it was told, and has not got any more
 
 CANCELLED = 99
 # An outcome of so many bytes is a message of its own.
@@ -54,22 +51,24 @@ STEAL_SECONDS = 1e-3
 class LeadingDispatcher(Dispatcher):
     """The queue of an executor of all ranks."""
 
-    def __init__(self, settings: Settings, post: Post, workers: list[int], *, tell: bool) -> None:
+    def __init__(
+        self, settings: Settings, post: Post, workers: list[int], nodes: list[int], *, tell: bool
+    ) -> None:  # fmt: skip
         self._post = post
         self._tell_all = tell
         self._upstream: deque[Task] = deque()
         self._placing = threading.Lock()
         self._forgotten: deque[int] = deque()
         self._told: weakref.WeakKeyDictionary[Future[Any], Any] = weakref.WeakKeyDictionary()  # large results: keys
-        self._values: weakref.WeakValueDictionary[int, Held] = weakref.WeakValueDictionary()
         super().__init__(settings, post)
+        self.values = Values(post, self.crew.arena, nodes)
         self.own = OwnSite(post.rank, workers[post.rank], self)
         self.sites = [
             self.own if rank == post.rank else Site(rank, count) for rank, count in enumerate(workers)
         ]  # fmt: skip
         self._working = [site for site in self.sites if site.workers]
         self.away = [site for site in self.sites if site is not self.own]
-        self.executor = post.join(self._hear_rank)
+        self.executor = self.values.executor = post.join(self._hear_rank)
 
     # --- where tasks go -----------------------------------------------------------------------------------------------
 
@@ -113,10 +112,7 @@ class LeadingDispatcher(Dispatcher):
 
     def _place_all(self) -> None:
         while self._forgotten:
-            number = self._forgotten.popleft()
-            for site in self.sites:
-                site.held.discard(number)
-            self._post.send_to_all(self.executor, FORGET, number)
+            self.values.forget(self._forgotten.popleft(), self.sites)
         for site in self.sites:
             while site.queue and site.has_room():
                 self._give(site.queue.popleft(), site)
@@ -157,11 +153,14 @@ class LeadingDispatcher(Dispatcher):
         number, function = 0, None
         if shared is not None:
             number = shared.number
-            function = None if number in to.held else shared.loose()
+            loose = None if number in to.held else shared.loose()
             if isinstance(shared, SharedFunction):
-                names = all_named(names + shared.named)
-            if number < FIRST:
-                to.held.add(number)
+                # A large one is a value like others.
+                names = all_named(names + shared.named) if not shared.is_large() else [*names, shared]
+            if shared not in names:
+                function = loose
+                if number < FIRST:
+                    to.held.add(number)
         names = all_named(names)
         task.named = names
         task.check_names()
@@ -175,25 +174,13 @@ class LeadingDispatcher(Dispatcher):
         if held.number in site.held or held.number < 0:
             return
         held.forgotten = self._forget
-        if site is self.own:
-            held.parcel(self.crew.arena)
+        source = None if held.source is None or site is self.own else held.source()
+        key = None if source is None else self._told.get(source)
+        if key is None:
+            self.values.keep(held, site)
         else:
-            source = None if held.source is None else held.source()
-            key = None if source is None else self._told.get(source)
-            if key is None:
-                self._send_value(held, site)
-            else:
-                # The rank was told that result already.
-                self._values[held.number] = held
-                self._post.send(site.rank, self.executor, KEEP_TOLD, (held.number, key))
-        site.held.add(held.number)
+            self.values.keep_told(held, site, key)
 
-    def _send_value(self, held: Held, site: Site) -> None:
-        loose = held.loose()
-        for inner in held.named:
-            self.keep(inner, site)
-        site.bytes_sent += count_bytes(loose)
-        self._post.send(site.rank, self.executor, KEEP, (held.number, loose, [one.number for one in held.named]))
 
     def hold(self, held: Held, sites: list[Site]) -> None:
         """Puts a value into the memory of some ranks now."""
@@ -254,9 +241,9 @@ class LeadingDispatcher(Dispatcher):
                     self._upstream.appendleft(task)
             self.feed()
         elif kind == WANT:
-            held = self._values.get(content)
-            if held is not None:
-                self._send_value(held, site)
+            self.values.hear_want(content, site)
+        elif kind == PLACED:
+            self.values.hear_placed(content[0], site, content[1])
         elif kind == BACKLOG:
             site.backlog = content
             self.feed()
@@ -320,6 +307,12 @@ class LeadingDispatcher(Dispatcher):
                 except IndexError:
                     break
         return taken
+
+    def unfinished(self) -> list[Task]:
+        """As for one rank, on all ranks."""
+        away = [task for site in self.away for task in site.tasks.values()]
+        queued = [task for site in self.sites for task in site.queue]
+        return [*away, *super().unfinished(), *queued, *self._upstream]
 
     def stop_running(self, future: Future[Any], excuse: BaseException | None = None) -> bool:
         """As for one rank, wherever the task runs."""

@@ -2,6 +2,7 @@
 
 An array above the limit is copied into a file in memory when the first task that holds it is pickled. Tasks name the
 file by the process that has it open: nothing appears in any folder, and a process that is gone takes its files along.
+Other nodes are sent the array once each, and have a file of their own: there nobody sees what tasks write elsewhere.
 An array that is a part of a `numpy.memmap` travels as the name of its file, so what a task writes there is seen by all.
 Never here: other buffers, which go the executor's own way.
 """
@@ -18,12 +19,21 @@ from typing import Any, Literal
 import cloudpickle
 import numpy as np
 
+from girih.futures import nested
+from girih.futures.arena import Arena
+from girih.futures.held import Held, name
+from girih.futures.loose import Loose
+from girih.futures.sheet import Sheet
+from girih.futures.wire import Parcel
+
 
 class Memmaps:
     """The arrays of one call that are in shared memory."""
 
-    def __init__(self, bytes_max: int | None, mode: str | None) -> None:
+    def __init__(self, bytes_max: int | None, mode: str | None, *, nodes: int) -> None:
         self._bytes_max = bytes_max
+        self._nodes = nodes
+        self._mapped: dict[int, Mapped] = {}  # as `_files`, for several nodes
         self._mode = None if mode is None else ("r+" if mode == "w+" else mode)
         self._files: dict[int, tuple[int, np.ndarray[Any, Any]]] = {}  # by the array's identity; the array is kept
 
@@ -41,6 +51,10 @@ class Memmaps:
             return _open_file, place
         if self._bytes_max is None or self._mode is None or array.nbytes <= self._bytes_max or array.dtype.hasobject:
             return NotImplemented
+        if self._nodes > 1:
+            mapped = self._mapped.get(id(array)) or self._mapped.setdefault(id(array), Mapped(array))
+            name(mapped)
+            return _open_mapped, (mapped.number, self._mode, array.shape, array.dtype, _order(array))
         file = self._file(array)
         return _open_copy, (f"/proc/{os.getpid()}/fd/{file}", self._mode, array.shape, array.dtype, _order(array))
 
@@ -59,8 +73,34 @@ class Memmaps:
     def clear(self) -> None:
         """Closes the files; workers that still map one keep its memory until they do not."""
         files, self._files = self._files, {}
+        self._mapped.clear()
         for file, _ in files.values():
             os.close(file)
+
+
+class Mapped(Held):
+    """An array whose bytes alone lie on a sheet of each node."""
+
+    sheeted = True
+
+    def loose(self) -> Loose:
+        """Its bytes, for other nodes."""
+        return b"", [self.value.tobytes(_order(self.value))]
+
+    def is_large(self) -> bool:
+        """It is, for whoever set the limit."""
+        return True
+
+    def sheet(self) -> Parcel:
+        """Its bytes on a sheet."""
+        with self._lock:
+            if self._sheet is None:
+                self._sheet = Sheet(*self.loose())
+            return self._sheet.parcel
+
+    def parcel(self, _: Arena) -> Parcel:
+        """Its sheet, whoever else is on the node."""
+        return self.sheet()
 
 
 class Wrapped:
@@ -101,6 +141,14 @@ def _unwrap(data: bytes) -> Any:
 
 def _open_copy(path: str, mode: str, shape: tuple[int, ...], dtype: np.dtype[Any], order: Any) -> Any:
     return np.memmap(path, dtype, mode, 0, shape, order)  # type: ignore[call-overload]
+
+
+def _open_mapped(number: int, mode: str, shape: tuple[int, ...], dtype: np.dtype[Any], order: Any) -> Any:
+    line = nested.line()
+    if line is None:
+        raise pickle.UnpicklingError("an array of a task is opened in workers only")
+    place = line.worker.place(number)
+    return np.memmap(place.file, dtype, mode, place.buffers[0].offset, shape, order)  # type: ignore[call-overload]
 
 
 def _open_file(path: str, mode: Any, offset: int, shape: Any, strides: Any, dtype: np.dtype[Any]) -> Any:

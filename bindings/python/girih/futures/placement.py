@@ -67,7 +67,7 @@ class Site:
 
     def lacks(self, task: Task) -> int:
         """Bytes that the task names and that this rank has not got."""
-        return sum(held.count_bytes() for held in _named(task) if held.number not in self.held)
+        return sum(held.count_bytes() for held in named_by(task) if held.number not in self.held)
 
 
 class OwnSite(Site):
@@ -97,7 +97,7 @@ def choose(task: Task, sites: Sequence[Site]) -> Site:
         wanted = min(task.options.threads, most)
         return min((site for site in working if site.workers >= wanted), key=Site.share)
     free = [site for site in working if site.has_room()]
-    if not task.special or not _named(task):
+    if not task.special or not named_by(task):
         return min(free, key=Site.share)
     best = min(working, key=lambda site: (site.lacks(task), site.share()))
     if best.has_room():
@@ -117,6 +117,7 @@ def stealable(thief: Site, victim: Site) -> Task | None:
     return None
 
 
-def _named(task: Task) -> list[Held]:
+def named_by(task: Task) -> list[Held]:
+    """The values whose handles are among a task's arguments."""
     handles = [one.handle if isinstance(one, Rows) else one for one in task.special]
     return [one.held for one in handles if isinstance(one, Handle) and one.held is not None]

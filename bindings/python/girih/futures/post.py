@@ -12,7 +12,6 @@ Never here: what messages mean.
 from __future__ import annotations
 
 import marshal
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -120,18 +119,18 @@ class Post:
             if not outer:
                 self.flush()
 
-    def flushing(self, messages: socket.socket) -> Callable[[int], bytes]:
-        """A socket's `recv` for a thread that gathers: what it has gathered is sent before it waits."""
+    def flushing(self, receive: Callable[..., list[bytes]]) -> Callable[[int | None], list[bytes]]:
+        """A port's `receive` for a thread that gathers: what it has gathered is sent before it waits."""
         self._this_thread.gathers = True
 
-        def receive(size: int) -> bytes:
-            try:
-                return messages.recv(size, socket.MSG_DONTWAIT)
-            except BlockingIOError:
+        def flush_and_receive(spin_us: int | None) -> list[bytes]:
+            found = receive()
+            if not found:
                 self.flush()
-                return messages.recv(size)
+                found = receive(spin_us)
+            return found
 
-        return receive
+        return flush_and_receive
 
     def close(self) -> None:
         """Says goodbye; the last thing before the world ends."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections import OrderedDict
+from operator import is_
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -36,39 +37,55 @@ _names: dict[CodeType, tuple[str, ...]] = {}
 class Recalled:
     """A pickled function, with all that its pickle holds."""
 
-    __slots__ = ("flat", "function", "number", "_data", "_held", "_parcel")
+    __slots__ = ("_held", "_own", "data", "function", "number")
 
     def __init__(self, function: FunctionType, held: list[Any], data: bytes) -> None:
         self.function = function  # keeps the code, whose identity is the key
         self.number = next(_numbers)
+        self.data = data
         self._held = held
-        self._data = data
-        self._parcel = Parcel(data, None, ())
-        self.flat = wire.flat(self._parcel)
+        # What it holds is all its own if the functions that it calls have names: those hold nothing.
+        self._own = not any(type(one) is CodeType for one in held[1:])
 
     def still(self, held: list[Any]) -> bool:
         """True if a function that holds these is the same."""
         known = self._held
-        return len(known) == len(held) and all(one is other for one, other in zip(known, held, strict=True))
+        return len(known) == len(held) and all(map(is_, known, held))
+
+    def is_same(self, function: FunctionType) -> bool:
+        """True if a function with the same code certainly holds the same; what cannot change is not asked again."""
+        if not self._own or function.__kwdefaults__ or function.__dict__:
+            return False
+        everything, held = function.__globals__, [function.__code__, function.__defaults__]
+        for name in _names.get(function.__code__, ("",)):
+            held.append(everything.get(name, _ABSENT))
+        if function.__closure__:
+            try:
+                held += [cell.cell_contents for cell in function.__closure__]
+            except ValueError:  # a variable that has no value yet
+                return False
+        return self.still(held)
 
     def parcel(self, _: Arena) -> Parcel:
         """The pickled function."""
-        return self._parcel
+        return Parcel(self.data, None, ())
 
     def loose(self) -> Loose:
         """The pickled function for other ranks."""
-        return self._data, []
+        return self.data, []
 
 
 def recall(function: Any) -> Recalled | None:
     """A function's pickle from before or made now; `None` for what is pickled with its task."""
     if type(function) is not FunctionType or _has_name(function):
         return None
+    key = id(function.__code__)
+    known = _kept.get(key)
+    if known is not None and known.is_same(function):
+        return known
     held: list[Any] = []
     if not _hold(function, held, 0):
         return None
-    key = id(function.__code__)
-    known = _kept.get(key)
     if known is not None and known.still(held):
         return known
     buffers: list[Any] = []

@@ -189,7 +189,9 @@ class Task:
             return self._parts(arena, _shelve(data, buffers, arena))
         if shared is None:
             return wire.TASK_HEAD.pack(wire.TASK, self.number) + data
-        return wire.pack(wire.TASK_PARTS, self.number, (shared.number, shared.flat, (data, None, ()), None, ()))
+        function = shared.data
+        head = wire.RECALLED_HEAD.pack(wire.TASK_RECALLED, self.number, shared.number, len(function))
+        return b"".join((head, function, data))
 
     def _remember(self) -> Any:
         """Its shared function, if it has one or if it was sent before."""

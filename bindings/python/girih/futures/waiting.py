@@ -48,6 +48,10 @@ class Waiting:
             future.add_done_callback(hear)
         return True
 
+    def all(self) -> list[Task]:
+        """All tasks that wait."""
+        return list(self._tasks.values())
+
     def take_all(self) -> list[Task]:
         """All tasks, which wait no more."""
         taken = [self._tasks.pop(number, None) for number in list(self._tasks)]

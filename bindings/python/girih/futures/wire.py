@@ -24,10 +24,11 @@ BUFFERS_MAX = 1024
 
 # From the rank to whichever worker is free first.
 TASK = 1  # a whole task in one pickle
-TASK_PARTS = 2  # function and arguments apart, or in the arena
-TASK_FAR = 3  # the rest of the message is in the arena
-FENCE = 4  # to be answered at once: everything before it has been taken
-PARK = 5  # wait at the gate
+TASK_RECALLED = 2  # a function's pickle, which the worker may know by its number, and one of the arguments
+TASK_PARTS = 3  # function and arguments apart, or in the arena
+TASK_FAR = 4  # the rest of the message is in the arena
+FENCE = 5  # to be answered at once: everything before it has been taken
+PARK = 6  # wait at the gate
 # From a worker to its rank.
 READY = 17
 RESULT = 18  # a pickle
@@ -47,6 +48,7 @@ NO_WORKER = 35
 REPLY = 49
 
 TASK_HEAD = struct.Struct("<BQ")  # kind, task
+RECALLED_HEAD = struct.Struct("<BQQH")  # kind, task, number and bytes of the function
 RESULT_HEAD = struct.Struct("<BHQQQ")  # kind, slot, task, start and end in ns of the monotonic clock
 MAIN = b"__main__"
 
@@ -60,14 +62,20 @@ class Reference(NamedTuple):
 
 
 class Parcel(NamedTuple):
-    """A pickled object: its pickle, here or in the arena, and its out-of-band buffers there."""
+    """A pickled object: its pickle, here or in the arena, and its out-of-band buffers there.
+
+    If it names a file, its places are in that and not in the arena.
+    """
 
     inline: bytes
     body: Reference | None
     buffers: tuple[Reference, ...]
+    file: str | None = None
 
     def references(self) -> tuple[Reference, ...]:
         """All its places in the arena."""
+        if self.file is not None:
+            return ()
         return self.buffers if self.body is None else (self.body, *self.buffers)
 
 
@@ -81,15 +89,16 @@ def flat(parcel: Parcel | None) -> Any:
     if parcel is None:
         return None
     body = None if parcel.body is None else tuple(parcel.body)
-    return parcel.inline, body, tuple(tuple(one) for one in parcel.buffers)
+    return parcel.inline, body, tuple(tuple(one) for one in parcel.buffers), parcel.file
 
 
 def parcel_of(plain: Any) -> Parcel | None:
     """The parcel that `flat` flattened."""
     if plain is None:
         return None
-    inline, body, buffers = plain
-    return Parcel(inline, None if body is None else Reference(*body), tuple(Reference(*one) for one in buffers))
+    inline, body, buffers, file = plain
+    places = tuple(Reference(*one) for one in buffers)
+    return Parcel(inline, None if body is None else Reference(*body), places, file)
 
 
 def dumps(value: Any, buffers: list[pickle.PickleBuffer]) -> bytes:

@@ -92,6 +92,9 @@ class Worker:
             if kind == wire.TASK:
                 function, arguments, keywords = pickle.loads(memoryview(message)[wire.TASK_HEAD.size :])
                 value = function(*arguments, **keywords)
+            elif kind == wire.TASK_RECALLED:
+                function, (arguments, keywords) = self._open_recalled(message)
+                value = function(*arguments, **keywords)
             else:
                 function, arguments, keywords, room = self._open_parts(kind, message)
                 with room:
@@ -125,31 +128,48 @@ class Worker:
         number, function, arguments, threads, names = content
         self._names = dict(names)
         room = nullcontext() if threads is None else Widened(self._seat, *threads)
-        data, body, buffers = arguments
+        data, body, buffers, _ = arguments
         plain = body is None and not buffers
         given = pickle.loads(data) if plain else self.arena.open_parcel(arguments)
         if number == 0:
             return (*given, room)
+        known = self._functions.get(number) or self._remember(number, self.arena.open_parcel(function))
+        return (known, *given, room)
+
+    def _open_recalled(self, message: bytes) -> tuple[Callable[..., Any], Any]:
+        _, _, number, length = wire.RECALLED_HEAD.unpack_from(message)
+        view = memoryview(message)
+        end = wire.RECALLED_HEAD.size + length
         known = self._functions.get(number)
         if known is None:
-            known = self._functions[number] = self.arena.open_parcel(function)
-            if len(self._functions) > FUNCTIONS_MAX:
-                self._functions.popitem(last=False)
-        return (known, *given, room)
+            known = self._remember(number, pickle.loads(view[wire.RECALLED_HEAD.size : end]))
+        return known, pickle.loads(view[end:])
+
+    def _remember(self, number: int, function: Callable[..., Any]) -> Callable[..., Any]:
+        self._functions[number] = function
+        if len(self._functions) > FUNCTIONS_MAX:
+            self._functions.popitem(last=False)
+        return function
 
     def shown(self, number: int) -> Any:
         """The value that a message names by its number."""
         if number in self._values:
             self._values.move_to_end(number)
             return self._values[number]
-        parcel = wire.parcel_of(self._names[number])
+        parcel = self.place(number)
         value = self.arena.open_parcel(self._names[number])
         # A long pickle is opened once; arrays are views, which cost nothing and must not outlive their task.
-        if parcel is not None and parcel.body is not None and not parcel.buffers:
+        if parcel.body is not None and not parcel.buffers:
             self._values[number] = value
             if len(self._values) > VALUES_MAX:
                 self._values.popitem(last=False)
         return value
+
+    def place(self, number: int) -> Parcel:
+        """Where the value lies that a message names by its number."""
+        parcel = wire.parcel_of(self._names[number])
+        assert parcel is not None, "a name without its place"
+        return parcel
 
     def _answer(self, task: int, start: int, value: Any) -> bytes:
         buffers: list[pickle.PickleBuffer] = []
