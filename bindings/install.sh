@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs girih into .venv: what is missing of Debian's packages, the MPI plug-ins, the package itself.
 #
-# usage: bindings/install.sh [plugins | compare | test | rivals | array-rivals]
+# usage: bindings/install.sh [plugins | compare | test | executors | rivals | array-rivals]
 #   plugins        only the MPI plug-ins; compare, test: also the Python packages of that extra;
 #   rivals         as compare, and .venv-rivals, which sees .venv and has the libraries that bench-kmeans compares with;
-#   array-rivals   as compare, and .venv-array-rivals with those of bench-arrays.
+#   array-rivals   as compare, and .venv-array-rivals with those of bench-arrays;
+#   executors      and .venv-executors, of a Python that has CPython's tests of executors, made for any since 3.12.
 #
 # Idempotent, and quick when nothing is missing: cargo decides what to rebuild, pip what to install.
 # Never here: Rust itself, which belongs to the user's account; its absence is reported.
@@ -150,17 +151,38 @@ install_rivals() { # install_rivals FOLDER BENCH PACKAGE...
     done
 }
 
+install_executors() {
+    local own=$root/.venv-executors tests='import test.test_concurrent_futures.executor' name python=''
+    if ! "$own/bin/python" -c "$tests" 2>/dev/null; then
+        for name in ${PYTHON:-} python3 python3.14 python3.13 python3.12 "$HOME"/.pyenv/versions/3.1[2-9]*/bin/python3; do
+            if "$name" -c "$tests" 2>/dev/null; then python=$name; fi
+            [ -z "$python" ] || break
+        done
+        [ -n "$python" ] || fail "no Python from 3.12 on with CPython's tests; PYTHON=/path/to/python3 names one"
+        "$python" -m venv --clear "$own"
+        echo "$root/bindings/python" >"$("$own/bin/python" -c 'import site; print(site.getsitepackages()[0])')/girih.pth"
+    fi
+    # One native module serves all versions of Python, so the package is used where it lies, with what it depends on.
+    "$own/bin/python" -c 'import sys, tomllib; print(*tomllib.load(sys.stdin.buffer)["project"]["dependencies"], sep="\n")' \
+        <"$root/bindings/pyproject.toml" |
+        "$own/bin/python" -m pip install --quiet --disable-pip-version-check --prefer-binary -r /dev/stdin
+}
+
 case $extra in
-"" | plugins | compare | test | rivals | array-rivals) ;;
-*) fail "usage: bindings/install.sh [plugins | compare | test | rivals | array-rivals]" ;;
+"" | plugins | compare | test | executors | rivals | array-rivals) ;;
+*) fail "usage: bindings/install.sh [plugins | compare | test | executors | rivals | array-rivals]" ;;
 esac
 wanted=$extra
-case $wanted in *rivals) extra=compare ;; esac
+case $wanted in
+*rivals) extra=compare ;;
+executors) extra='' ;;
+esac
 system_packages
 check_rust
 build_plugins
 [ "$extra" = plugins ] || install_python
 case $wanted in
+executors) install_executors ;;
 rivals)
     install_rivals .venv-rivals bench-kmeans 'scikit-learn-intelex>=2026.0' 'faiss-cpu>=1.12' 'superkmeans>=0.2'
     ;;

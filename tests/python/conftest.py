@@ -121,17 +121,18 @@ def run_command(command, folder, *, threads=1, timeout=60, extra=None):
 
 @pytest.fixture
 def on_ranks(tmp_path):
-    """`on_ranks(code, ranks, family)`: runs a Python program under that MPI's mpirun; one rank without a launcher."""
+    """`on_ranks(code, ranks, family)`: runs a Python program under that MPI's mpirun; one rank without a launcher,
+    unless it is to be `launched`."""
     runs = 0
 
-    def run(code, ranks, family="openmpi", *, threads=1, timeout=60, extra=None, arguments=()):
+    def run(code, ranks, family="openmpi", *, threads=1, timeout=60, extra=None, arguments=(), launched=False):
         nonlocal runs
         runs += 1
         folder = tmp_path / f"run{runs}"
         folder.mkdir()
         script = folder / "program.py"
         script.write_text(PRELUDE + textwrap.dedent(code))
-        line = launch_line(family, ranks) if ranks > 1 else []
+        line = launch_line(family, ranks) if ranks > 1 or launched else []
         command = [*line, sys.executable, script, *arguments]
         return run_command(command, folder, threads=threads, timeout=timeout, extra=extra)
 

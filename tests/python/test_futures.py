@@ -190,9 +190,25 @@ def test_numbers_that_make_no_executor(wrong):
         RankExecutor(**wrong)
 
 
-def test_keywords_of_other_executors():
-    with RankExecutor(1, mp_context=None, use_pkl5=True, backoff=0.0, env={"COLOUR": "red"}) as executor:
-        assert executor.submit(os.getenv, "COLOUR").result() == "red"
+def test_keywords_of_other_executors(tmp_path):
+    (tmp_path / "of_the_path.py").write_text("name = 'found'")
+    # All that mpi4py.futures and the standard library's executors know.
+    keywords = {
+        "python_exe": sys.executable, "python_args": ["-O"], "mpi_info": {"host": "here"}, "main": False,
+        "backoff": 0.0, "use_pkl5": True, "mp_context": None, "thread_name_prefix": "mine", "max_tasks_per_child": 100,
+        "globals": {"colour_of_main": "blue"}, "path": [str(tmp_path)], "wdir": str(tmp_path), "env": {"COLOUR": "red"},
+    }  # fmt: skip
+
+    def look():
+        import __main__
+        import of_the_path
+
+        return os.getenv("COLOUR"), __main__.colour_of_main, of_the_path.name, os.getcwd()
+
+    with RankExecutor(1, None, (), **keywords) as executor:
+        assert executor.submit(look).result() == ("red", "blue", "found", str(tmp_path))
+        assert (executor.num_workers, executor.bootup() is executor) == (1, True)
+        assert list(executor.starmap(pow, [(2, 3)], timeout=20, chunksize=1, buffersize=2, unordered=True)) == [8]
     with pytest.raises(TypeError, match="max_wokers"):
         RankExecutor(max_wokers=2)
 

@@ -339,3 +339,31 @@ with RankExecutor(max_workers=4) as executor:
 """
     lines = on_ranks(code, 2).succeeded().output.splitlines()
     assert sorted(lines) == sorted(["True 500000.0", "[20000, 30000]"] * 2 + ["True"])
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_rows_of_an_array_are_copied_once_while_somebody_holds_them(on_ranks, ranks):
+    code = """
+import gc, girih as gr
+from girih.futures import RankExecutor
+def count():
+    return sum(type(one).__name__ == "HeldRows" for one in gc.get_objects())
+x = gr.arange(400_000.0 * gr.size()).reshape(-1, 4)
+y = x.copy()
+last = gr.size() - 1
+with RankExecutor(max_workers=2) as executor:
+    there = executor.options(rank=last)
+    held = executor.scatter(x)
+    sums = executor.gather([there.submit(lambda a, n: float(a[n, 0]), one, n) for one in (x, held) for n in range(10)])
+    print(sums[:10] == sums[10:] == [sums[0] + 4.0 * n for n in range(10)], (sums[0] > 0) == last)
+    x[:, 0] = -1.0
+    print(there.submit(lambda a: float(a[0, 0]), x).result(), there.submit(lambda a: float(a[1, 0]), held).result() > 0)
+    stored = executor.report()["stored_bytes"]
+    print(abs(stored / 6_400_000 - 1) < 0.01)
+    for _ in range(60):
+        there.submit(len, y).result()
+    executor.submit(abs, 1).result()
+    print(count() < 30)
+"""
+    lines = on_ranks(code, ranks).succeeded().output.splitlines()
+    assert sorted(lines) == sorted(["True True", "-1.0 True", "True", "True"] * ranks)

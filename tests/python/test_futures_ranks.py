@@ -56,13 +56,13 @@ def check_same(one, other):
 
 
 @both_families
-@pytest.mark.parametrize("ranks", [2, 4])
-def test_the_same_values_on_all_ranks_and_on_one(on_ranks, family, ranks):
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_the_same_values_on_any_number_of_ranks(on_ranks, family, ranks):
     alone = on_ranks(PROGRAM, 1).succeeded().given(1)[0]
     assert (alone["single"], alone["lost"], alone["timeout"]) == (1024, "WorkerLostError", "TimeoutError")
     assert alone["many"].tolist() == list(range(60))
     assert alone["mapped"].tolist() == [n * n for n in range(300)]
-    for given in on_ranks(PROGRAM, ranks, family, timeout=120).succeeded().given(ranks):
+    for given in on_ranks(PROGRAM, ranks, family, timeout=120, launched=True).succeeded().given(ranks):
         check_same(alone, given)
 
 

@@ -52,6 +52,7 @@ class Follower:
         self.dispatcher = FollowingDispatcher(settings, post, self._tell_backlog)
         self._functions: dict[int, Kept] = {}
         self._values: dict[int, Any] = {}  # that tasks name
+        self._forgotten: set[int] = set()  # rows that this rank's script has still to bring, and nobody needs
         self._too_early: list[Any] = []  # tasks that name what this rank's script has still to bring
         self._tasks: dict[int, Task] = {}  # from rank 0
         self._offered: dict[int, Task] = {}  # tasks of tasks that others run
@@ -89,8 +90,12 @@ class Follower:
 
     def bring(self, held: HeldRows) -> None:
         """Gives tasks this rank's rows of an array."""
-        held.parcel(self.dispatcher.crew.arena)
-        self._bring(held.number, held)
+        with self._running:
+            if held.number in self._forgotten:
+                self._forgotten.discard(held.number)
+                return
+            held.parcel(self.dispatcher.crew.arena)
+            self._bring(held.number, held)
 
     def _bring(self, number: int, value: Any) -> None:
         with self._running:
@@ -151,7 +156,10 @@ class Follower:
         elif kind == values.KEEP_TOLD:
             self._keep_told(*content)
         elif kind == values.FORGET:
-            self._let_go(self._values.pop(content, None))
+            with self._running:
+                if content < 0 and content not in self._values:
+                    self._forgotten.add(content)
+                self._let_go(self._values.pop(content, None))
         elif kind == leader.GIVE_BACK:
             self._give_back(dispatcher, content)
         else:

@@ -129,6 +129,11 @@ class HeldRows(Held):
     def __init__(self, rows: Any, first: int, number: int, *, spread: bool) -> None:
         super().__init__((first, rows), number)
         self.spread = spread
+        self.same: HeldRows | None = None  # the same rows of the same array, held before
+
+    def parcel(self, arena: Arena) -> Parcel:
+        """The rows in the arena, or where they lie there already."""
+        return super().parcel(arena) if self.same is None else self.same.parcel(arena)
 
 
 class Handle(Future[Any]):

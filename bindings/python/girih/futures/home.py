@@ -29,7 +29,7 @@ from girih.futures.leader import LeadingDispatcher
 from girih.futures.nodes import divide, own_node
 from girih.futures.post import LEADER, Post, post
 from girih.futures.post import close as close_post
-from girih.futures.rows import own_rows
+from girih.futures.rows import KnownRows, own_rows
 from girih.futures.task import Options, SharedFunction, Shelf, Task
 from girih.launched import rank_and_size
 
@@ -67,6 +67,7 @@ class OneRank:
         self._lock = threading.Lock()
         self._shut = False
         self._arrays = 0
+        self._known_rows = KnownRows()
         _end_with_interpreter()
 
     def submit(self, call: Call) -> Future[Any]:
@@ -109,7 +110,7 @@ class OneRank:
     def rows(self, array: Any) -> Handle:
         """Puts the rows of an array that lie on this rank into its shared memory; collective."""
         self._arrays += 1
-        held = own_rows(array, -self._arrays)
+        held = own_rows(array, -self._arrays, self._known_rows)
         self._started().keep_here(held)
         return Handle(array, held)
 
@@ -196,6 +197,13 @@ class Leading(OneRank):
             items = [tuple([handles.get(id(value), value) for value in item]) for item in items]
         return items, None
 
+    def rows(self, array: Any) -> Handle:
+        """As on one rank; the other ranks let go of their rows with the handle that is returned here."""
+        handle = super().rows(array)
+        assert handle.held is not None, "rows without a name"
+        handle.held.forgotten = self.leading.forget
+        return handle
+
     def _hold(self, value: Any, place: int | None) -> Handle:
         leading, held = self.leading, Held(value)
         working = [site for site in leading.sites for _ in range(site.workers)]
@@ -215,6 +223,7 @@ class Following:
         self.dispatcher = self._follower.dispatcher
         self._submissions = 0
         self._arrays = 0
+        self._known_rows = KnownRows()
         self._shut = False
         _followers.append(self._follower)
         _end_with_interpreter()
@@ -244,7 +253,7 @@ class Following:
     def rows(self, array: Any) -> Handle:
         """Puts the rows of an array that lie on this rank into its shared memory; collective."""
         self._arrays += 1
-        held = own_rows(array, -self._arrays)
+        held = own_rows(array, -self._arrays, self._known_rows)
         self._follower.bring(held)
         return Handle(array, held)
 

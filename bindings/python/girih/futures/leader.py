@@ -173,7 +173,7 @@ class LeadingDispatcher(Dispatcher):
         """Lets a rank have a value, if it has not got it."""
         if held.number in site.held or held.number < 0:
             return
-        held.forgotten = self._forget
+        held.forgotten = self.forget
         source = None if held.source is None or site is self.own else held.source()
         key = None if source is None else self._told.get(source)
         if key is None:
@@ -188,7 +188,7 @@ class LeadingDispatcher(Dispatcher):
             for site in sites:
                 self.keep(held, site)
 
-    def _forget(self, number: int) -> None:
+    def forget(self, number: int) -> None:
         """Lets all ranks forget a value; called wherever its last user went, so nothing is done here."""
         self._forgotten.append(number)
         self.crew.tell_receiver(wire.WAKE)

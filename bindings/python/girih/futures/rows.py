@@ -6,6 +6,7 @@ Never here: how a chunk is run.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,11 +16,23 @@ from girih.futures.mapping import run_chunk
 from girih.launched import rank_and_size
 
 
-def own_rows(array: Any, number: int) -> HeldRows:
-    """This rank's rows of an array, and where they begin. Collective."""
+# By the place of the rows in memory. Whoever holds rows keeps them there; an array that is written has others.
+KnownRows = weakref.WeakValueDictionary[Any, HeldRows]
+
+
+def own_rows(array: Any, number: int, known: KnownRows) -> HeldRows:
+    """This rank's rows of an array, and where they begin; they share the copy of those that are held. Collective."""
+    rows = array.local
     if rank_and_size()[1] == 1 or array.distribution == "replicated":
-        return HeldRows(array.local, 0, number, spread=False)
-    return HeldRows(array.local, row_starts(array)[rank_and_size()[0]], number, spread=True)
+        held = HeldRows(rows, 0, number, spread=False)
+    else:
+        held = HeldRows(rows, row_starts(array)[rank_and_size()[0]], number, spread=True)
+    if rows.nbytes:
+        key = (rows.__array_interface__["data"][0], rows.shape, rows.strides, rows.dtype.str, held.value[0])
+        held.same = known.get(key)
+        if held.same is None:
+            known[key] = held
+    return held
 
 
 def row_starts(array: Any) -> list[int]:
