@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// # Errors
 /// As `World::run`; replicated: `Error::Shape` for values that an operation does not take.
 pub(crate) fn evaluate(world: &World, node: &Arc<Node>) -> Result<()> {
-    if node.part().is_some() {
+    if node.is_there() {
         return Ok(());
     }
     let plan = Plan::new(node);

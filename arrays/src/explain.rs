@@ -48,7 +48,7 @@ pub struct Explanation {
 /// # Errors
 /// Local: `Error::Runtime` if there is no room for the results.
 pub(crate) fn explain(world: &World, node: &Arc<Node>) -> Result<Explanation> {
-    if node.part().is_some() {
+    if node.is_there() {
         return Ok(Explanation::default());
     }
     let plan = Plan::looked_at(node);

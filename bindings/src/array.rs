@@ -1,9 +1,10 @@
 //! The methods of `girih.Array`.
 
 use crate::error::array_error;
-use crate::handle::{PyArray, detached, viewed};
+use crate::handle::{PyArray, beside, detached, viewed};
 use crate::numpy;
 use crate::operand::{Lengths, no_scalar, to_array, to_casting, to_dtype, to_operand_beside, to_weak};
+use girih_arrays::array::Operand;
 use girih_arrays::linalg;
 use girih_arrays::{Array, Binary, DType, Layout, Scalar, Unary};
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -346,12 +347,12 @@ impl PyArray {
 
     /// An operator; `NotImplemented` for what is no array, so that Python asks the other side.
     fn operator(&self, op: Binary, other: &Bound<'_, PyAny>, reflected: bool) -> PyResult<Py<PyAny>> {
-        let py = other.py();
-        let other = match to_operand_beside(other, self.value().dtype(), op) {
+        let (py, array) = (other.py(), self.value());
+        let other = match to_operand_beside(other, array.dtype(), op) {
             Ok(other) => other,
             Err(_) if matches!(op, Binary::Equal | Binary::NotEqual) && is_no_number(other) => {
-                let (like, differs) = (self.value(), op == Binary::NotEqual);
-                let all = detached(py, || Array::full(like.world(), like.shape(), Scalar::Bool(differs), DType::Bool))?;
+                let differs = Scalar::Bool(op == Binary::NotEqual);
+                let all = detached(py, || Array::full(array.world(), array.shape(), differs, DType::Bool))?;
                 return Ok(Bound::new(py, all)?.into_any().unbind());
             }
             Err(error) if error.is_instance_of::<PyTypeError>(py) && !other.hasattr("dtype")? => {
@@ -359,10 +360,12 @@ impl PyArray {
             }
             Err(error) => return Err(error),
         };
-        let result = detached(py, || {
-            if reflected { self.value().binary_reversed(op, other) } else { self.value().binary(op, other) }
-        })?;
-        Ok(Bound::new(py, result)?.into_any().unbind())
+        let run = |other| if reflected { array.binary_reversed(op, other) } else { array.binary(op, other) };
+        let result = match other {
+            Operand::Array(other) => beside(py, &[&array, &other], || run(Operand::Array(other.clone()))),
+            Operand::Scalar(other) => beside(py, &[&array], || run(Operand::Scalar(other))),
+        };
+        Ok(Bound::new(py, result?)?.into_any().unbind())
     }
 
     fn power(

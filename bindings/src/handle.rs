@@ -35,6 +35,18 @@ pub(crate) fn detached(py: Python<'_>, run: impl FnOnce() -> Result<Array, Error
     py.detach(run).map(PyArray::new).map_err(|error| array_error(py, &error))
 }
 
+/// As [`detached`], unless all operands are so small that this is done before the interpreter would be released.
+pub(crate) fn beside(
+    py: Python<'_>,
+    operands: &[&Array],
+    run: impl FnOnce() -> Result<Array, Error> + Send,
+) -> PyResult<PyArray> {
+    if !operands.iter().all(|array| array.is_at_hand()) {
+        return detached(py, run);
+    }
+    run().map(PyArray::new).map_err(|error| array_error(py, &error))
+}
+
 /// As [`detached`], for a view.
 pub(crate) fn viewed(py: Python<'_>, run: impl FnOnce() -> Result<Handle, Error> + Send) -> PyResult<PyArray> {
     py.detach(run).map(PyArray::of).map_err(|error| array_error(py, &error))

@@ -1,13 +1,15 @@
 //! Brackets: what users write between them, reading, writing, and operators that write their left side.
 
 use crate::error::array_error;
-use crate::handle::{PyArray, detached, viewed};
+use crate::handle::{PyArray, beside, detached, viewed};
 use crate::operand::{Lengths, to_array, to_dtype, to_operand_beside, to_weak};
 use girih_arrays::index::Entry;
-use girih_arrays::{Array, Binary, DType, Error, Handle, Index, Shape};
+use girih_arrays::{Array, Binary, DType, Error, Handle, Index, Kind, Scalar, Shape};
+use girih_runtime::world::World;
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyEllipsis, PyInt, PySlice, PyTuple};
+use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PySlice, PyString, PyTuple};
 
 macro_rules! writing_operators {
     ($($name:ident => $op:ident;)*) => {
@@ -29,24 +31,37 @@ writing_operators! {
 #[pymethods]
 impl PyArray {
     fn __getitem__(&self, py: Python<'_>, index: &Bound<'_, PyAny>) -> PyResult<PyArray> {
-        let entries = to_entries(index)?;
-        let basic = basic(&entries);
-        match basic {
+        if let Some(element) = Places::named(index).and_then(|places| self.handle().element(places.list())) {
+            return Ok(PyArray::of(element));
+        }
+        let entries = to_entries(self.handle().world(), index)?;
+        match basic(&entries) {
             // All axes named by integers: an element, which is a value of its own.
-            Some(indices) if indices.len() == self.value().shape().len() && indices.iter().all(is_place) => {
+            Some(indices) if indices.iter().all(is_place) && indices.len() == self.value().shape().len() => {
                 let array = self.value();
                 detached(py, || array.slice(&indices))
             }
-            Some(indices) => viewed(py, || self.handle().slice(&indices)),
+            // Only recorded, which takes less than to release the interpreter.
+            Some(indices) => self.handle().slice(&indices).map(PyArray::of).map_err(|error| array_error(py, &error)),
             None => {
                 let array = self.value();
-                detached(py, || array.at(&entries))
+                let arrays = entries.iter().filter_map(|entry| match entry {
+                    Entry::Basic(_) => None,
+                    Entry::Places(array) | Entry::Mask(array) => Some(array),
+                });
+                let operands: Vec<&Array> = arrays.chain([&array]).collect();
+                beside(py, &operands, || array.at(&entries))
             }
         }
     }
 
     fn __setitem__(&self, py: Python<'_>, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let entries = to_entries(index)?;
+        if let (Some(places), Some(number)) = (Places::named(index), to_weak(value)?)
+            && self.handle().put_number(places.list(), number)
+        {
+            return Ok(());
+        }
+        let entries = to_entries(self.handle().world(), index)?;
         let value = to_value(self.handle(), value)?;
         let written = py.detach(|| match basic(&entries) {
             Some(indices) => self.handle().assign(&indices, &value),
@@ -100,6 +115,9 @@ fn check_same_kind(py: Python<'_>, op: Binary, from: DType, to: DType) -> PyResu
 fn to_value(target: &Handle, value: &Bound<'_, PyAny>) -> PyResult<Array> {
     let Some(number) = to_weak(value)? else { return to_array(value) };
     let array = target.value();
+    if matches!(number, Scalar::Complex(..)) && !matches!(array.dtype().kind(), Kind::Complex | Kind::Bool) {
+        return Err(PyTypeError::new_err("float() argument must be a string or a real number, not 'complex'"));
+    }
     let world = array.world().clone();
     Array::full(&world, &[], number, array.dtype()).map_err(|error| array_error(value.py(), &error))
 }
@@ -117,14 +135,66 @@ fn basic(entries: &[Entry]) -> Option<Vec<Index>> {
 ///
 /// # Errors
 /// `IndexError` for what is neither integer, slice, ellipsis, None nor an array of integers or truth values.
-fn to_entries(index: &Bound<'_, PyAny>) -> PyResult<Vec<Entry>> {
+fn to_entries(world: &World, index: &Bound<'_, PyAny>) -> PyResult<Vec<Entry>> {
     match index.cast::<PyTuple>() {
-        Ok(tuple) => tuple.iter().map(|part| to_entry(&part)).collect(),
-        Err(_) => Ok(vec![to_entry(index)?]),
+        Ok(tuple) => tuple.iter().map(|part| to_entry(world, &part)).collect(),
+        Err(_) => Ok(vec![to_entry(world, index)?]),
     }
 }
 
-fn to_entry(index: &Bound<'_, PyAny>) -> PyResult<Entry> {
+/// Places along so many axes that an index names by Python's integers alone.
+struct Places {
+    at: [i64; PLACES_MAX],
+    axes: usize,
+}
+
+const PLACES_MAX: usize = 4;
+
+impl Places {
+    /// None if the index is anything else, or names more axes.
+    fn named(index: &Bound<'_, PyAny>) -> Option<Places> {
+        let mut places = Places { at: [0; PLACES_MAX], axes: 0 };
+        if index.is_exact_instance_of::<PyInt>() {
+            places.push(index)?;
+            return Some(places);
+        }
+        let tuple = index.cast_exact::<PyTuple>().ok()?;
+        for part in tuple.iter_borrowed() {
+            places.push(&part)?;
+        }
+        Some(places)
+    }
+
+    fn push(&mut self, index: &Bound<'_, PyAny>) -> Option<()> {
+        if self.axes == PLACES_MAX || !index.is_exact_instance_of::<PyInt>() {
+            return None;
+        }
+        self.at[self.axes] = index.extract().ok()?;
+        self.axes += 1;
+        Some(())
+    }
+
+    fn list(&self) -> &[i64] {
+        &self.at[..self.axes]
+    }
+}
+
+/// A list of Python's integers, or of its truth values, as they stand.
+fn listed(world: &World, list: &Bound<'_, PyList>) -> PyResult<Option<Entry>> {
+    let py = list.py();
+    let made = |array: Result<Array, Error>| array.map_err(|error| array_error(py, &error));
+    if list.iter().all(|item| item.is_exact_instance_of::<PyInt>()) {
+        let places: Vec<i64> = list.extract().map_err(|_| too_long())?;
+        return Ok(Some(Entry::Places(made(Array::from_slice(world, &[places.len()], &places))?)));
+    }
+    if list.iter().all(|item| item.is_exact_instance_of::<PyBool>()) {
+        let truths: Vec<u8> = list.iter().map(|item| item.is_truthy().map(u8::from)).collect::<PyResult<_>>()?;
+        return Ok(Some(Entry::Mask(made(Array::from_bytes(world, &[truths.len()], DType::Bool, &truths))?)));
+    }
+    Ok(None)
+}
+
+fn to_entry(world: &World, index: &Bound<'_, PyAny>) -> PyResult<Entry> {
     if index.is_exact_instance_of::<PyInt>() {
         return Ok(Entry::Basic(Index::At(to_place(index)?)));
     }
@@ -135,21 +205,27 @@ fn to_entry(index: &Bound<'_, PyAny>) -> PyResult<Entry> {
         return Ok(Entry::Basic(Index::Ellipsis));
     }
     if let Ok(slice) = index.cast::<PySlice>() {
-        let bound = |name| -> PyResult<Option<i64>> {
+        let py = index.py();
+        let bound = |name: &Bound<'_, PyString>| -> PyResult<Option<i64>> {
             let bound = slice.getattr(name)?;
             if bound.is_none() { Ok(None) } else { Ok(Some(to_bound(&bound)?)) }
         };
-        let index = Index::Slice { start: bound("start")?, stop: bound("stop")?, step: bound("step")? };
+        let (start, stop) = (bound(intern!(py, "start"))?, bound(intern!(py, "stop"))?);
+        let index = Index::Slice { start, stop, step: bound(intern!(py, "step"))? };
         return Ok(Entry::Basic(index));
+    }
+    if let Ok(list) = index.cast_exact::<PyList>()
+        && let Some(entry) = listed(world, list)?
+    {
+        return Ok(entry);
     }
     let is_array = index.is_instance_of::<PyArray>() || index.hasattr("__array__")? || index.hasattr("__len__")?;
     if !is_array && !index.is_instance_of::<PyBool>() {
         return Ok(Entry::Basic(Index::At(to_place(index)?)));
     }
-    let numpy = index.py().import("numpy")?;
-    let is_empty_list = !index.is_instance_of::<PyArray>() && index.hasattr("__len__")? && !index.hasattr("dtype")?;
-    let array = match is_empty_list && index.len()? == 0 {
-        true => to_array(&numpy.call_method1("zeros", (index.len()?, "int64"))?)?,
+    let is_sequence = !index.is_instance_of::<PyArray>() && index.hasattr("__len__")? && !index.hasattr("dtype")?;
+    let array = match is_sequence && index.len()? == 0 {
+        true => Array::from_slice::<i64>(world, &[0], &[]).map_err(|error| array_error(index.py(), &error))?,
         false => to_array(index)?,
     };
     match array.dtype() {
@@ -168,17 +244,32 @@ fn is_integer(dtype: DType) -> bool {
 }
 
 fn to_place(index: &Bound<'_, PyAny>) -> PyResult<i64> {
+    if let Ok(place) = exact(index) {
+        return Ok(place);
+    }
     let place = index.call_method0("__index__").map_err(|_| {
         PyIndexError::new_err(
             "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are \
              valid indices",
         )
     })?;
-    place.extract().map_err(|_| PyIndexError::new_err("cannot fit 'int' into an index-sized integer"))
+    place.extract().map_err(|_| too_long())
+}
+
+fn too_long() -> PyErr {
+    PyIndexError::new_err("cannot fit 'int' into an index-sized integer")
+}
+
+/// One of Python's integers, of at most 64 bits, which needs no call to be read.
+fn exact(index: &Bound<'_, PyAny>) -> Result<i64, ()> {
+    if index.is_exact_instance_of::<PyInt>() { index.extract().map_err(|_| ()) } else { Err(()) }
 }
 
 /// As Python does it, a bound beyond all arrays is brought to where arrays end.
 fn to_bound(bound: &Bound<'_, PyAny>) -> PyResult<i64> {
+    if let Ok(place) = exact(bound) {
+        return Ok(place);
+    }
     let place = bound
         .call_method0("__index__")
         .map_err(|_| PyTypeError::new_err("slice indices must be integers or None or have an __index__ method"))?;

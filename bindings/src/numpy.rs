@@ -4,10 +4,12 @@
 
 #![allow(unsafe_code, reason = "a view on our memory is handed to NumPy")]
 
+use bytemuck::NoUninit;
 use girih_arrays::array::Local;
 use girih_arrays::{Complex32, Complex64, DType, Kind, Part, f16};
 use ndarray::{ArrayView, IxDyn};
-use numpy::{IntoPyArray, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyReadonlyArrayDyn, PyReadwriteArrayDyn};
+use numpy::{IntoPyArray, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn};
+use numpy::{PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -57,6 +59,9 @@ fn known(descr: &Bound<'_, PyArrayDescr>) -> Option<DType> {
 /// # Errors
 /// `TypeError` for a dtype that girih does not have.
 pub(crate) fn elements(array: &Bound<'_, PyAny>) -> PyResult<(Vec<usize>, DType, Vec<u8>)> {
+    if let Some(plain) = plain(array) {
+        return Ok(plain);
+    }
     let native = array.getattr("dtype")?.call_method1("newbyteorder", ("=",))?;
     let dtype = dtype_of(&native)?;
     let array = array.py().import("numpy")?.call_method1("asarray", (array, native, "C"))?;
@@ -87,6 +92,22 @@ macro_rules! with_element {
             DType::Complex128 => $function::<Complex64>($($argument),*),
         }
     };
+}
+
+/// As [`elements`], of an array that has them one after the other in native byte order, as most do.
+fn plain(array: &Bound<'_, PyAny>) -> Option<(Vec<usize>, DType, Vec<u8>)> {
+    fn typed<T: numpy::Element + NoUninit>(array: &Bound<'_, PyUntypedArray>) -> Option<Vec<u8>> {
+        let array = array.cast::<PyArrayDyn<T>>().ok()?.try_readonly().ok()?;
+        Some(bytemuck::cast_slice(array.as_slice().ok()?).to_vec())
+    }
+    let array = array.cast::<PyUntypedArray>().ok()?;
+    let descr = array.dtype();
+    if !array.is_c_contiguous() || descr.is_native_byteorder() == Some(false) {
+        return None;
+    }
+    let dtype = known(&descr)?;
+    let bytes = with_element!(dtype, typed(array))?;
+    Some((array.shape().to_vec(), dtype, bytes))
 }
 
 /// A NumPy array that owns these elements.

@@ -6,6 +6,7 @@ use crate::numpy::{dtype_of, elements};
 use crate::world::world;
 use girih_arrays::array::Operand;
 use girih_arrays::{Array, Binary, Casting, DType, Loops, Scalar};
+use numpy::PyUntypedArray;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyComplex, PyComplexMethods, PyFloat, PyInt};
@@ -19,7 +20,11 @@ pub(crate) fn to_array(value: &Bound<'_, PyAny>) -> PyResult<Array> {
         return Ok(array.get().value());
     }
     let py = value.py();
-    let array = py.import("numpy")?.call_method1("asarray", (value,))?;
+    // Subclasses may mean something else by their elements, which NumPy resolves.
+    let array = match value.is_exact_instance_of::<PyUntypedArray>() {
+        true => value.clone(),
+        false => py.import("numpy")?.call_method1("asarray", (value,))?,
+    };
     let (shape, dtype, bytes) = elements(&array)?;
     let world = world(py)?;
     py.detach(|| Array::from_bytes(&world, &shape, dtype, &bytes)).map_err(|error| array_error(py, &error))

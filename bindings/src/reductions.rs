@@ -1,7 +1,7 @@
 //! The methods of `girih.Array` that reduce, and those that are functions of the package under another form.
 
 use crate::functions::reduced;
-use crate::handle::{PyArray, detached};
+use crate::handle::{PyArray, beside};
 use crate::operand::Axes;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -70,7 +70,7 @@ fn reduction(
     };
     let axes = Axes::list(axis.filter(|axis| !axis.is_none()).map(|axis| axis.extract()).transpose()?);
     let array = slf.get().value();
-    let result = detached(py, || reduced(&array, name, axes.as_deref(), keep))?;
+    let result = beside(py, &[&array], || reduced(&array, name, axes.as_deref(), keep))?;
     Ok(Bound::new(py, result)?.into_any().unbind())
 }
 

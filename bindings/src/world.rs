@@ -24,6 +24,12 @@ static STATE: Mutex<State> = Mutex::new(State::New);
 static PLUGINS: Mutex<Option<PathBuf>> = Mutex::new(None);
 /// The world, started if it was not.
 pub(crate) fn world(py: Python<'_>) -> PyResult<World> {
+    // Unless it is being started, nobody holds the lock for long.
+    if let Ok(state) = STATE.try_lock()
+        && let State::Open(world) = &*state
+    {
+        return Ok(world.clone());
+    }
     let opened = py.detach(|| {
         let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
         match &*state {

@@ -117,3 +117,36 @@ def test_storage_is_shared_as_numpy_shares_it():
     assert not gr.may_share_memory(x, x.copy())
     x.reshape(-1)[7] = 3
     assert float(x[1, 2]) == 3
+
+
+def test_an_element_of_a_small_array_is_a_value_and_writing_one_spares_who_saw_the_old():
+    x = gr.arange(6).reshape(2, 3)
+    element, expression, seen, part = x[1, 2], x * 2, x[1], x.local
+    x[1, 2] = 9
+    assert (int(element), int(expression[1, -1]), int(seen[2]), int(part[1, 2])) == (5, 10, 9, 5)
+    x[-1, 0] = 7
+    assert x.tolist() == [[0, 1, 2], [7, 4, 9]]
+    assert (x[0, 1].dtype, x[0, 1].shape) == (np.int64, ())
+
+
+@pytest.mark.parametrize("index", [6, -7, (0, 0), (0, 0, 0, 0, 0), [0, 6], [1 << 70]])
+def test_places_outside_of_a_small_array_are_refused_as_numpy_refuses_them(index):
+    for array in (gr.arange(6.0), np.arange(6.0)):
+        with pytest.raises((IndexError, OverflowError)):
+            array[index]
+        with pytest.raises((IndexError, OverflowError)):
+            array[index] = 1
+
+
+@pytest.mark.parametrize("value", [2.5, 1 << 40, -1, 1j, True])
+def test_a_number_written_to_a_small_array_is_cast_or_refused_as_numpys(value):
+    for dtype in ("int32", "uint8", "float32", "bool", "complex64"):
+        outcomes = []
+        for module in (gr, np):
+            x = module.zeros(3, dtype=dtype)
+            try:
+                x[1] = value
+                outcomes.append(np.asarray(x).tolist())
+            except (TypeError, OverflowError) as error:
+                outcomes.append(type(error))
+        assert outcomes[0] == outcomes[1], (dtype, value)

@@ -11,7 +11,7 @@ mod reductions;
 mod views;
 
 pub(crate) use create::room;
-pub(crate) use views::reshaped;
+pub(crate) use views::{flat_place, reshaped};
 
 pub use arithmetic::Operand;
 
@@ -20,7 +20,7 @@ use crate::dtype::{DType, Element, Scalar};
 use crate::error::{Error, Result};
 use crate::evaluate::{evaluate, is_immediate, value};
 use crate::explain::{Explanation, explain};
-use crate::expr::{self, Node};
+use crate::expr::{self, Node, Recorded};
 use crate::lower::direct;
 use crate::shape::Shape;
 use crate::tile::{Part, Tile};
@@ -33,6 +33,9 @@ use std::sync::Arc;
 /// Recorded operations beyond so many are computed before more are recorded, so that neither memory nor the
 /// depth of an expression grows with the length of a program.
 const HEIGHT_MAX: usize = 64;
+
+/// Operations on arrays of at most so many bytes take no longer than the release of an interpreter's lock.
+const AT_HAND_BYTES_MAX: usize = 2 << 10;
 
 /// A distributed n-d array. Clones share it; nobody changes it.
 #[derive(Clone)]
@@ -68,8 +71,12 @@ impl Array {
 
     /// A handle of a node; a small one is computed now, or, if that fails, when its value is asked for.
     pub(crate) fn of(world: &World, node: Arc<Node>) -> Array {
-        if node.layout == Layout::Replicated && node.part().is_none() && is_immediate(&node) {
-            drop(evaluate(world, &node));
+        if node.layout == Layout::Replicated && node.part().is_none() {
+            match direct(world, &node) {
+                Some(done) => drop(done),
+                None if is_immediate(&node) => drop(evaluate(world, &node)),
+                None => {}
+            }
         }
         Array::recorded(world, node)
     }
@@ -131,7 +138,12 @@ impl Array {
 
     /// Whether the value is there, so that reading this rank's part neither waits nor sends.
     pub fn is_ready(&self) -> bool {
-        self.node.part().is_some()
+        self.node.is_there()
+    }
+
+    /// Whether this is small, whole and there, so that most operations on it take less than a microsecond.
+    pub fn is_at_hand(&self) -> bool {
+        self.node.layout == Layout::Replicated && self.node.bytes() <= AT_HAND_BYTES_MAX && self.node.is_there()
     }
 
     /// What computing the value would do on this rank. Nothing is computed or sent.
@@ -227,6 +239,13 @@ impl Array {
     pub fn to_scalar(&self) -> Result<Scalar> {
         if self.node.shape.elements() != 1 {
             return Err(Error::Type("only length-1 arrays can be converted to Python scalars".to_string()));
+        }
+        if let Some(Recorded::Fill(value)) = self.node.record().as_deref() {
+            return Ok(Scalar::from_bytes(self.dtype(), &value.to_bytes(self.dtype())));
+        }
+        let part = self.part()?;
+        if self.layout() == Layout::Replicated {
+            return Ok(Scalar::from_bytes(self.dtype(), &part.tiles()[0].cell.borrow()));
         }
         Ok(Scalar::from_bytes(self.dtype(), &self.to_bytes()?))
     }

@@ -113,9 +113,13 @@ impl Array {
         }
         let (mut place, mut count) = (Operand::from(0_i64), 1_i64);
         for &axis in axes.iter().rev() {
-            let along = self.count_along(axis)?.multiply(count)?;
+            let along = self.count_along(axis)?;
+            // The innermost axis counts for itself, which spares two operations an element.
+            place = match count {
+                1 => Operand::Array(along),
+                _ => Operand::Array(along.multiply(count)?.add(place)?),
+            };
             count *= self.shape()[axis] as i64;
-            place = Operand::Array(along.add(place)?);
         }
         found.select(place, count)?.min(Some(&chosen), keep)
     }

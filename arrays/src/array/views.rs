@@ -81,6 +81,18 @@ impl Array {
     }
 }
 
+/// The number of the element at a place along each axis; none if an axis has no such place or there are not as many.
+pub(crate) fn flat_place(shape: &Shape, places: &[i64]) -> Option<usize> {
+    if places.len() != shape.len() {
+        return None;
+    }
+    places.iter().zip(shape.iter()).try_fold(0, |flat, (&at, &length)| {
+        let at = if at < 0 { at + length as i64 } else { at };
+        let at = usize::try_from(at).ok().filter(|&at| at < length)?;
+        Some(flat * length + at)
+    })
+}
+
 /// Another shape for the same elements; one length may be -1.
 ///
 /// # Errors

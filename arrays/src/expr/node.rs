@@ -127,6 +127,19 @@ impl Node {
         }
     }
 
+    /// Whether the value is there.
+    pub(crate) fn is_there(&self) -> bool {
+        matches!(&*self.state(), State::Ready(_))
+    }
+
+    /// Looks at the value without a share in it; none if it is still to be computed.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Part) -> T) -> Option<T> {
+        match &*self.state() {
+            State::Ready(part) => Some(look(part)),
+            State::Recorded(_) => None,
+        }
+    }
+
     /// How to compute the value, if that is still to be done.
     pub(crate) fn record(&self) -> Option<Arc<Recorded>> {
         match &*self.state() {
@@ -163,7 +176,7 @@ impl Node {
     }
 
     fn height_now(&self) -> usize {
-        if self.part().is_some() { 0 } else { self.height }
+        if self.is_there() { 0 } else { self.height }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -9,6 +9,7 @@ mod held;
 mod mask;
 mod offsets;
 mod scatter;
+mod small;
 
 use crate::array::Array;
 use crate::dtype::DType;
@@ -69,6 +70,11 @@ impl Array {
             && mask.shape() == self.shape()
         {
             return self.compress(mask);
+        }
+        if let [Entry::Places(places)] = entries
+            && let Some(picked) = small::pick(self, places)
+        {
+            return picked;
         }
         let resolved = Resolved::new(self, entries)?;
         let view = if is_whole(&resolved.basic) { self.clone() } else { self.slice(&resolved.basic)? };

@@ -190,6 +190,13 @@ fn run<T: Pod>(
     match (from_step, to_step) {
         (1, 1) => to[to_start..to_start + length].copy_from_slice(&from[from_start..from_start + length]),
         (0, 1) => to[to_start..to_start + length].fill(from[from_start]),
+        (2.., 1) if length > 0 => {
+            let last = from_start + (length - 1) * from_step as usize;
+            let across = from[from_start..=last].iter().step_by(from_step as usize);
+            for (to, &from) in to[to_start..to_start + length].iter_mut().zip(across) {
+                *to = from;
+            }
+        }
         _ => {
             for i in 0..length as isize {
                 to[(to_at + i * to_step) as usize] = from[(from_at + i * from_step) as usize];

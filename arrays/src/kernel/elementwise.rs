@@ -5,7 +5,7 @@
 //! Elements of `float16` are computed as `float32` and rounded once.
 
 use super::operation::{Binary, Operation, Unary};
-use super::vector::{self, Map1, Map2};
+use super::vector::{self, Map1, Map2, Select};
 use super::{cast, complex, float, integer, steps};
 use crate::dtype::{DType, f16};
 use bytemuck::{Pod, cast_slice, cast_slice_mut};
@@ -147,9 +147,7 @@ pub(super) fn compare<T: Copy + PartialOrd>(op: Binary, a: &[T], b: &[T], out: &
 }
 
 fn select<T: Pod>(condition: &[u8], yes: &[T], no: &[T], out: &mut [T]) {
-    for (((out, &condition), &yes), &no) in out.iter_mut().zip(condition).zip(yes).zip(no) {
-        *out = if condition != 0 { yes } else { no };
-    }
+    vector::run(Select { condition, yes, no, out });
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use super::elementwise::{compare, map1, map1_plain, map2, map2_plain};
 use super::operation::{Binary, Unary};
+use super::quotient;
 use crate::dtype::{to_int32, to_integer, to_unsigned};
 use bytemuck::{Pod, cast_slice, cast_slice_mut};
 
@@ -204,6 +205,13 @@ pub(super) fn binary<T: Integer>(op: Binary, a: &[T], b: &[T], out: &mut [u8]) -
     }
     let out: &mut [T] = cast_slice_mut(out);
     match op {
+        Binary::FloorDivide | Binary::Remainder if T::SIGNED && T::BITS == 64 => {
+            let (remainder, out) = (op == Binary::Remainder, cast_slice_mut(out));
+            quotient::divide(cast_slice(a), cast_slice(b), out, remainder, |a, b| {
+                let (quotient, rest) = floor_divide(a, b);
+                if remainder { rest } else { quotient }
+            });
+        }
         Binary::FloorDivide => map2_plain(a, b, out, |a, b| floor_divide(a, b).0),
         Binary::Remainder => map2_plain(a, b, out, |a, b| floor_divide(a, b).1),
         Binary::Fmod => map2_plain(a, b, out, |a, b| if b == T::ZERO { b } else { a.wrapping_rem(b) }),

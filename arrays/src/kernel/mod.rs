@@ -14,6 +14,7 @@ mod integer;
 pub mod nearest;
 pub(crate) mod operation;
 pub(crate) mod product;
+mod quotient;
 mod real;
 pub(crate) mod scan;
 mod steps;

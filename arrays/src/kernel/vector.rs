@@ -80,3 +80,22 @@ impl<A: Copy, B: Copy, R, F: Fn(A, B) -> R> Loop for Map2<'_, A, B, R, F> {
         }
     }
 }
+
+/// `out[i]` is `yes[i]` where the condition is true, else `no[i]`.
+pub(crate) struct Select<'a, T> {
+    pub(crate) condition: &'a [u8],
+    pub(crate) yes: &'a [T],
+    pub(crate) no: &'a [T],
+    pub(crate) out: &'a mut [T],
+}
+
+impl<T: Copy> Loop for Select<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (((out, &condition), &yes), &no) in self.out.iter_mut().zip(self.condition).zip(self.yes).zip(self.no) {
+            *out = if condition != 0 { yes } else { no };
+        }
+    }
+}

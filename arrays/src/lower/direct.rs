@@ -8,7 +8,8 @@ use super::Lowering;
 use crate::distribution::Layout;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::expr::{Node, Recorded};
+use crate::expr::{Node, Recorded, View};
+use crate::kernel::copy::Copying;
 use crate::kernel::operation::Operation;
 use crate::kernel::{copy, elementwise, fold};
 use crate::lower::machine::PIECE;
@@ -55,23 +56,45 @@ pub(crate) fn direct(world: &World, node: &Arc<Node>) -> Option<Result<()>> {
                 Ok(())
             }))
         }
-        Recorded::Fill(_)
-        | Recorded::Sequence { .. }
+        Recorded::Fill(value) => Some(written(world, node, |out| {
+            copy::splat(node.dtype.bytes(), value.to_bytes(node.dtype), out);
+            Ok(())
+        })),
+        Recorded::View { input, view } if is_ready(input) => Some(written(world, node, |out| {
+            let part = input.part().expect("an operand that is ready has a value");
+            let source = part.tiles()[0].cell.borrow();
+            copy::copy(node.dtype.bytes(), &whole(view, &input.shape, &node.shape), &source, out);
+            Ok(())
+        })),
+        Recorded::Sequence { .. }
         | Recorded::Map { .. }
         | Recorded::Reduce { .. }
         | Recorded::Scan { .. }
         | Recorded::Product { .. }
-        | Recorded::View { .. }
             if record.inputs().into_iter().all(is_ready) =>
         {
             // With all operands here, lowering computes at once and leaves no graph.
             let mut lowering = Lowering::new(world);
             let outcome = lowering.node(node, &|_| true);
-            assert!(outcome.is_err() || node.part().is_some(), "operands that are here leave no graph");
+            assert!(outcome.is_err() || node.is_there(), "operands that are here leave no graph");
             Some(outcome)
         }
         _ => None,
     }
+}
+
+/// A view of an array that is here as a whole.
+fn whole(view: &View, source: &Shape, shape: &Shape) -> Copying {
+    if view.flat {
+        return Copying::straight(shape.elements());
+    }
+    let width = source.row_elements() as isize;
+    let mut from_steps = view.steps.clone();
+    if let Some(axis) = view.row_axis {
+        from_steps[axis] += view.row_step * width;
+    }
+    let from = view.row * width + view.offset;
+    Copying { lengths: shape.to_vec(), from, from_steps, to: 0, to_steps: shape.strides() }
 }
 
 fn written(world: &World, node: &Arc<Node>, run: impl FnOnce(&mut [u8]) -> Result<(), String>) -> Result<()> {

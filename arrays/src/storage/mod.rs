@@ -8,8 +8,9 @@
 
 mod lens;
 
-use crate::array::Array;
-use crate::dtype::DType;
+use crate::array::{Array, flat_place};
+use crate::distribution::Layout;
+use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::evaluate::overwrite;
 use crate::expr::{self, Index, Node, Piece, Recorded, View};
@@ -46,6 +47,11 @@ impl Handle {
     pub fn new(array: Array) -> Handle {
         let node = Arc::clone(array.node());
         Handle { world: array.world().clone(), state: Mutex::new(State::Own(Some(node))) }
+    }
+
+    /// The world that the array lives in.
+    pub fn world(&self) -> &World {
+        &self.world
     }
 
     /// The value now.
@@ -233,6 +239,50 @@ impl Handle {
             let region = Lens::new(lens, Step::Picked(view.clone()), place.clone(), true);
             handle.write(storage, &region, &value)
         })
+    }
+
+    /// One element of a small array that is there, named along all axes, as a value of its own; none if that must be
+    /// planned or refused.
+    ///
+    /// Cost: no copy of anything else, no task, no message.
+    pub fn element(&self, places: &[i64]) -> Option<Handle> {
+        let state = self.settled();
+        let seen = match &*state {
+            State::Own(node) => return self.element_of(node.as_ref().expect(BUSY), places),
+            State::Shared(..) => {
+                drop(state);
+                self.value()
+            }
+        };
+        self.element_of(seen.node(), places)
+    }
+
+    fn element_of(&self, node: &Arc<Node>, places: &[i64]) -> Option<Handle> {
+        let (item, flat) = (node.dtype.bytes(), flat_place(&node.shape, places)?);
+        let value = node.look(|part| {
+            let here = part.layout() == Layout::Replicated;
+            here.then(|| Scalar::from_bytes(node.dtype, &part.tiles()[0].cell.borrow()[flat * item..][..item]))
+        })??;
+        let element = expr::fill(Shape::scalar(), node.dtype, value);
+        Some(Handle { world: self.world.clone(), state: Mutex::new(State::Own(Some(element))) })
+    }
+
+    /// Writes one element of a small array that is there and that nobody else sees; false if that must be planned or
+    /// refused.
+    ///
+    /// Cost: no copy of anything else, no task, no message.
+    pub fn put_number(&self, places: &[i64], value: Scalar) -> bool {
+        let state = self.settled();
+        let State::Own(Some(node)) = &*state else { return false };
+        let Some(part) = node.part().filter(|part| part.layout() == Layout::Replicated) else { return false };
+        let fits = value.fits(node.dtype) && node.dtype.promote_weak(value) == node.dtype;
+        // Only this handle's node holds the part, and only this handle the node, whose lock keeps others from both.
+        let alone = Arc::strong_count(node) == 1 && Arc::strong_count(&part) == 2;
+        let Some(flat) = flat_place(&node.shape, places).filter(|_| fits && alone) else { return false };
+        let item = node.dtype.bytes();
+        let bytes = &value.to_bytes(node.dtype)[..item];
+        part.tiles()[0].cell.borrow_mut()[flat * item..][..item].copy_from_slice(bytes);
+        true
     }
 
     /// Writes all elements by a function of the value; it may write in place what is given to it alone.
