@@ -11,7 +11,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 const ORDERING_COMMENT_LINES: usize = 3;
 
 /// Files that may hold `unsafe`, each with what it keeps.
-const ISLANDS: [(&str, &str); 21] = [
+const ISLANDS: [(&str, &str); 23] = [
     ("arrays/src/kernel/complex.rs", "the mathematics library's functions of complex numbers"),
     ("arrays/src/kernel/nearest/x86.rs", "vector instructions behind a check of the processor"),
     ("arrays/src/kernel/product.rs", "strided tiles for the `gemm` crate"),
@@ -25,11 +25,13 @@ const ISLANDS: [(&str, &str); 21] = [
     ("runtime/src/comm/over_mpi/mod.rs", "blocks lent to MPI until their request completes"),
     ("runtime/src/comm/over_mpi/packets.rs", "packets lent to MPI until their request completes"),
     ("runtime/src/comm/over_mpi/panels.rs", "blocks lent to MPI until their request completes"),
+    ("runtime/src/comm/over_mpi/rings.rs", "memory that the ranks of a node share"),
     ("runtime/src/graph/node.rs", "a task's blocks, by the order of its graph"),
     ("runtime/src/memory/block.rs", "raw pages as slices"),
     ("runtime/src/memory/grant.rs", "the order of a graph in place of a count"),
     ("runtime/src/mpi/load.rs", "a library loaded at run time"),
     ("runtime/src/mpi/session.rs", "calls through the plug-in's table"),
+    ("runtime/src/mpi/shared.rs", "calls through the plug-in's table"),
     ("runtime/src/mpi/table.rs", "the plug-in's C table"),
     ("runtime/src/schedule/mod.rs", "the order that tasks rely on"),
     ("tests/src/bin/transport_check.rs", "MPI started before girih, as another library does"),

@@ -44,6 +44,9 @@ static TABLE: Table = Table {
     comm_free,
     abort,
     allgather,
+    share,
+    shared_part,
+    unshare,
     isend,
     irecv,
     ibarrier,
@@ -270,6 +273,34 @@ unsafe extern "C" fn abort(status: c_int) -> c_int {
 unsafe extern "C" fn allgather(part: *const c_void, count: c_int, whole: *mut c_void, comm: u64) -> c_int {
     // SAFETY: `part` has `count` bytes and `whole` that many for every rank.
     unsafe { ffi::MPI_Allgather(part, count, bytes_type(), whole, count, bytes_type(), narrow(comm)) }
+}
+
+unsafe extern "C" fn share(node: u64, bytes: usize, window: *mut u64) -> c_int {
+    let (mut start, mut made) = (null_mut::<c_void>(), MaybeUninit::uninit());
+    let Ok(bytes) = ffi::MPI_Aint::try_from(bytes) else { return ffi::MPI_ERR_ARG as c_int };
+    // SAFETY: collective over the node by contract; MPI writes the address of this rank's part and the window.
+    let code = unsafe {
+        let start: *mut c_void = (&raw mut start).cast();
+        ffi::MPI_Win_allocate_shared(bytes, 1, ffi::RSMPI_INFO_NULL, narrow(node), start, made.as_mut_ptr())
+    };
+    if code == SUCCESS {
+        // SAFETY: valid by the table's contract, and written by the successful call.
+        unsafe { window.write(wide(made.assume_init())) };
+    }
+    code
+}
+
+unsafe extern "C" fn shared_part(window: u64, owner: c_int, start: *mut *mut c_void) -> c_int {
+    let (mut bytes, mut unit) = (0, 0);
+    // SAFETY: a window of this table; MPI writes an address to `start`, which is valid by the table's contract.
+    unsafe { ffi::MPI_Win_shared_query(narrow(window), owner, &mut bytes, &mut unit, start.cast()) }
+}
+
+unsafe extern "C" fn unshare(window: *mut u64) -> c_int {
+    // SAFETY: valid by the table's contract.
+    let mut handle = narrow(unsafe { window.read() });
+    // SAFETY: a window of this table, which nobody uses any more; collective by contract.
+    unsafe { ffi::MPI_Win_free(&mut handle) }
 }
 
 /// Runs a call that starts a request, and hands the request out if it did.

@@ -8,7 +8,7 @@ use super::thread::{Completion, Post, Request};
 use super::traffic::{Ledger, Traffic};
 use super::transport::{Ticket, Transport};
 use crate::error::Error;
-use crate::ids::Rank;
+use crate::ids::{Rank, Tag};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,6 +113,15 @@ impl Engine {
             self.turn += 1;
             self.post(post);
         }
+    }
+
+    /// Sends a message for which the transport has room at once; false, and nothing is sent, if it has none.
+    pub(super) fn send_now(&mut self, operation: &'static str, to: Rank, tag: Tag, bytes: &[u8]) -> bool {
+        let sent = self.failure.is_none() && self.transport.send_now(to, tag, bytes);
+        if sent {
+            self.ledger.message(operation, bytes.len());
+        }
+        sent
     }
 
     /// Tells the posters what has ended; how many posts that was. They may post.

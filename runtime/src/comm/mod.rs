@@ -9,6 +9,7 @@ mod handover;
 pub mod in_process;
 mod meeting;
 mod over_mpi;
+mod ring;
 mod thread;
 mod traffic;
 mod transport;

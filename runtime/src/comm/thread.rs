@@ -224,6 +224,27 @@ impl CommThread {
         shared.wake(SLEEPS);
     }
 
+    /// Sends a message in this thread, if workers may, nobody drives, and it is done with a copy: then it has ended and
+    /// nobody is told. False, and nothing is sent, if not.
+    pub fn send_now(&self, operation: &'static str, to: Rank, tag: Tag, bytes: &[u8]) -> bool {
+        let shared = &self.shared;
+        // Relaxed: hints, as in `post`.
+        if shared.own_seat.load(Relaxed) || !shared.any_thread.load(Relaxed) {
+            return false;
+        }
+        let mut sent = false;
+        let queued = shared.engine.lend(|engine| {
+            engine.as_mut().map_or(0, |engine| {
+                sent = engine.send_now(operation, to, tag, bytes);
+                engine.open()
+            })
+        });
+        if queued && sent {
+            shared.drive();
+        }
+        sent
+    }
+
     /// Sees to it that posts are taken up: at once in this thread, or by the comm thread if it has a seat of its own.
     pub fn poke(&self) {
         // Relaxed: a hint.

@@ -29,6 +29,12 @@ pub trait Transport: Send {
     /// Local: `Error::Transport`.
     fn post_send(&mut self, ticket: Ticket, to: Rank, tag: Tag, data: ReadGuard) -> Result<()>;
 
+    /// Sends bytes at once, if that needs no more than a copy; false, and nothing is sent, if it does. As a message
+    /// that was posted, and ended.
+    fn send_now(&mut self, _to: Rank, _tag: Tag, _bytes: &[u8]) -> bool {
+        false
+    }
+
     /// Starts to receive a block of exactly `data.len()` bytes.
     ///
     /// # Errors

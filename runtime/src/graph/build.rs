@@ -2,6 +2,7 @@
 
 use super::node::{Access, Body, Node, Operation};
 use super::open::Open;
+use super::parcel::{Filling, Parcel};
 use super::{Claim, Graph, Recorded};
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
@@ -15,6 +16,8 @@ use std::sync::atomic::AtomicBool;
 
 /// A message counts as so many edges of a path: what comes after it, on other ranks too, waits for the wire.
 const MESSAGE_EDGES: u32 = 4;
+/// Blocks up to this length share messages.
+const SHORT_BYTES_MAX: usize = 256;
 
 /// Records tasks in program order; the only way to a [`Graph`].
 ///
@@ -23,11 +26,11 @@ pub struct GraphBuilder {
     name: &'static str,
     pub(super) rank: Rank,
     pub(super) size: usize,
-    memory: Arc<Memory>,
+    pub(super) memory: Arc<Memory>,
     pub(super) blocks: Vec<BlockRecord>,
     copies: HashMap<BlockId, Copy>,
-    nodes: Vec<Node>,
-    grants: Vec<Grant>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) grants: Vec<Grant>,
     /// The block of each grant.
     granted: Vec<BlockId>,
     /// Edges in the order of the nodes they lead to.
@@ -40,6 +43,11 @@ pub struct GraphBuilder {
     /// The least depth of what follows everything.
     pub(super) deepest: u32,
     tags: u32,
+    /// Tasks and collectives of all ranks so far.
+    pub(super) recorded: u32,
+    /// By sender and receiver, on all ranks.
+    pub(super) open_parcels: HashMap<(Rank, Rank), Parcel>,
+    pub(super) parcels: Vec<Filling>,
     pub(super) collectives: u64,
     pub(super) agreement: Option<NodeId>,
     pub(super) communicates: bool,
@@ -55,8 +63,10 @@ pub(super) struct BlockRecord {
     /// Ranks that hold the current version already, ascending.
     pub(super) sent_to: Vec<Rank>,
     /// The least depth of what follows the latest write, and of what follows the reads after it, on any rank.
-    after_write: u32,
+    pub(super) after_write: u32,
     after_reads: u32,
+    /// Operations recorded up to the latest write, with it.
+    pub(super) written: u32,
 }
 
 /// Storage of a block on this rank, at home or as a copy, with the nodes that used it last.
@@ -95,6 +105,9 @@ impl GraphBuilder {
             after_collective: 0,
             deepest: 0,
             tags: 0,
+            recorded: 0,
+            open_parcels: HashMap::new(),
+            parcels: Vec::new(),
             collectives: 0,
             agreement: None,
             communicates: false,
@@ -136,7 +149,8 @@ impl GraphBuilder {
         assert_eq!(cell.is_some(), home == self.rank, "storage belongs to the home rank, and to it alone");
         assert!(cell.as_ref().is_none_or(|cell| cell.bytes() == bytes), "a block was bound with another length");
         let here = cell.map(Copy::new);
-        self.blocks.push(BlockRecord { home, bytes, here, sent_to: Vec::new(), after_write: 0, after_reads: 0 });
+        let sent_to = Vec::new();
+        self.blocks.push(BlockRecord { home, bytes, here, sent_to, after_write: 0, after_reads: 0, written: 0 });
         BlockId(u32::try_from(self.blocks.len() - 1).expect("block numbers fit in 32 bits"))
     }
 
@@ -175,15 +189,8 @@ impl GraphBuilder {
         if rank == self.rank {
             let first = narrow(self.grants.len());
             for access in accesses {
-                let (order, claim) = match access {
-                    Access::Read(_) => (Order::Shared, Claim::Shared),
-                    Access::Write(_) => (Order::Alone, Claim::Alone),
-                };
-                let copy = self.copy_mut(access.block());
-                copy.claim = copy.claim.max(claim);
-                let cell = Arc::clone(&copy.cell);
-                self.grants.push(Grant::new(cell, order));
-                self.granted.push(access.block());
+                let order = if matches!(access, Access::Read(_)) { Order::Shared } else { Order::Alone };
+                self.grant(access.block(), order);
             }
             let grants = first..narrow(self.grants.len());
             self.add(Operation::Task { label, domain: narrow(domain), grants, body: body() }, accesses);
@@ -202,6 +209,7 @@ impl GraphBuilder {
                 .collect::<Result<Vec<_>>>()?;
             self.all_reduce_and_agree(&blocks);
         }
+        self.close_parcels()?;
         for (grant, block) in self.grants.iter_mut().zip(&self.granted) {
             let here = self.blocks[block.index()].here.as_ref().or_else(|| self.copies.get(block));
             if here.is_some_and(|here| here.travels) {
@@ -263,25 +271,48 @@ impl GraphBuilder {
         let Err(position) = record.sent_to.binary_search(&rank) else { return Ok(()) };
         record.sent_to.insert(position, rank);
         let (home, bytes) = (record.home, record.bytes);
-        // Tags wrap; a pair of ranks keeps the order of equal ones.
-        let tag = Tag(self.tags % Tag::GRAPH_TAGS);
-        self.tags = self.tags.wrapping_add(1);
         let message = (u64::from(home.0) << 32) | u64::from(rank.0);
         self.fingerprint = self.fingerprint.word(message).word(bytes as u64);
         self.communicates = true;
         self.agreement = None;
+        if bytes <= SHORT_BYTES_MAX {
+            return self.bring_in_parcel(block, rank);
+        }
+        let (tag, blocks) = (self.new_tag(), 0..0);
         if home == self.rank {
-            let cell = Arc::clone(&self.copy(block).cell);
-            self.add(Operation::Send { to: rank, tag, cell }, &[Access::Read(block)]);
+            let cell = Some(Arc::clone(&self.copy(block).cell));
+            self.add(Operation::Send { to: rank, tag, cell, blocks }, &[Access::Read(block)]);
         } else if rank == self.rank {
-            if !self.copies.contains_key(&block) {
-                let cell = self.memory.block(bytes)?;
-                self.copies.insert(block, Copy::new(cell));
-            }
-            let cell = Arc::clone(&self.copy(block).cell);
-            self.add(Operation::Receive { from: home, tag, cell }, &[Access::Write(block)]);
+            self.make_copy(block)?;
+            let cell = Some(Arc::clone(&self.copy(block).cell));
+            self.add(Operation::Receive { from: home, tag, cell, blocks }, &[Access::Write(block)]);
         }
         Ok(())
+    }
+
+    /// Tags wrap; a pair of ranks keeps the order of equal ones.
+    pub(super) fn new_tag(&mut self) -> Tag {
+        let tag = Tag(self.tags % Tag::GRAPH_TAGS);
+        self.tags = self.tags.wrapping_add(1);
+        tag
+    }
+
+    /// Room for another rank's block, unless there is some.
+    pub(super) fn make_copy(&mut self, block: BlockId) -> Result<()> {
+        if !self.copies.contains_key(&block) {
+            let cell = self.memory.block(self.blocks[block.index()].bytes)?;
+            self.copies.insert(block, Copy::new(cell));
+        }
+        Ok(())
+    }
+
+    /// The next permission: to use a block that is here.
+    pub(super) fn grant(&mut self, block: BlockId, order: Order) {
+        let copy = self.copy_mut(block);
+        copy.claim = copy.claim.max(if order == Order::Shared { Claim::Shared } else { Claim::Alone });
+        let cell = Arc::clone(&copy.cell);
+        self.grants.push(Grant::new(cell, order));
+        self.granted.push(block);
     }
 
     pub(super) fn copy(&self, block: BlockId) -> &Copy {
@@ -296,6 +327,7 @@ impl GraphBuilder {
 
     /// The depth of what makes these accesses, at least `least`: the longest path that leads there, over all ranks.
     pub(super) fn deepen(&mut self, accesses: impl Iterator<Item = Access> + Clone, least: u32) -> u32 {
+        self.recorded += 1;
         let depth = accesses.clone().fold(least, |depth, access| {
             let block = &self.blocks[access.block().index()];
             match access {
@@ -307,7 +339,7 @@ impl GraphBuilder {
             let block = &mut self.blocks[access.block().index()];
             match access {
                 Access::Read(_) => block.after_reads = block.after_reads.max(depth + 1),
-                Access::Write(_) => block.after_write = depth + 1,
+                Access::Write(_) => (block.after_write, block.written) = (depth + 1, self.recorded),
             }
         }
         self.deepest = self.deepest.max(depth + 1);
@@ -320,9 +352,15 @@ impl GraphBuilder {
         let travels = !matches!(operation, Operation::Task { .. });
         self.nodes.push(Node { operation, dependencies: 0, open: Open::default(), to_the_end: 0, depth: self.depth });
         self.latest.push(None);
+        accesses.iter().for_each(|access| self.copy_mut(access.block()).travels |= travels);
+        self.follow(node, accesses);
+        node
+    }
+
+    /// Lets a node follow everything that these accesses of it must follow.
+    pub(super) fn follow(&mut self, node: NodeId, accesses: &[Access]) {
         for access in accesses {
             let copy = self.copy_mut(access.block());
-            copy.travels |= travels;
             let writer = copy.writer;
             let mut readers = Vec::new();
             match access {
@@ -340,11 +378,11 @@ impl GraphBuilder {
                 self.copy_mut(access.block()).readers = readers;
             }
         }
-        node
     }
 
     pub(super) fn edge(&mut self, from: NodeId, to: NodeId) {
-        // Edges into `to` are added one after another, so a repeated one would be the latest.
+        // Edges into a task are added one after another, so a repeated one would be the latest; one into a parcel that
+        // is filled later may be there twice, and counts twice.
         if from != to && self.latest[from.index()] != Some(to) {
             self.latest[from.index()] = Some(to);
             self.edges.push((from, to));

@@ -6,7 +6,6 @@
 //! Proof: `PROTOCOL.md`, "No lane is left for ever". Model: `tests/models/src/lane_model.rs`.
 //! Never here: what a lane runs.
 
-use crate::ids::NodeId;
 use crate::sync::atomic::{
     AtomicU32, AtomicU64,
     Ordering::{Acquire, Relaxed, SeqCst},
@@ -28,27 +27,44 @@ pub(crate) struct Mark {
 pub(crate) enum Want {
     /// A position of another lane.
     Mark(Mark),
-    /// The messages before this task.
-    Messages(NodeId),
+    /// The end of an operation of the comm thread, by its place among those of the graph.
+    Message(u32),
 }
 
-const FOR_MESSAGES: u64 = 1 << 63;
+const FOR_MESSAGE: u64 = 1 << 63;
 const FOR_MARK: u64 = 1 << 62;
 
 impl Want {
     fn word(self) -> u64 {
         match self {
             Want::Mark(Mark { lane, done }) => FOR_MARK | u64::from(lane) << 32 | u64::from(done),
-            Want::Messages(node) => FOR_MESSAGES | u64::from(node.0),
+            Want::Message(place) => FOR_MESSAGE | u64::from(place),
         }
     }
 
     fn of(word: u64) -> Option<Want> {
-        if word & FOR_MESSAGES != 0 {
-            return Some(Want::Messages(NodeId(word as u32)));
+        if word & FOR_MESSAGE != 0 {
+            return Some(Want::Message(word as u32));
         }
         let lane = ((word & !FOR_MARK) >> 32) as u32;
         (word & FOR_MARK != 0).then_some(Want::Mark(Mark { lane, done: word as u32 }))
+    }
+}
+
+/// In which epoch an operation of the comm thread ended last.
+#[derive(Debug, Default)]
+pub(crate) struct Ended(AtomicU32);
+
+impl Ended {
+    /// Says that it has ended in this epoch.
+    pub(crate) fn tell(&self, epoch: u32) {
+        self.0.store(epoch, SeqCst); // as in `Progress::tell`
+    }
+
+    /// True if it has ended in this epoch; then what it wrote is visible.
+    #[inline]
+    pub(crate) fn is_told(&self, epoch: u32) -> bool {
+        self.0.load(Acquire) == epoch // pairs with the SeqCst store in `tell`
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is to be done: tasks, their accesses to blocks, and the edges that follow. Plain data.
 //!
 //! Every rank builds the same graph in the same order; each keeps its own nodes. A read of another rank's
-//! block becomes a send there and a receive here, tagged by a number that all ranks count alike.
+//! block becomes a send there and a receive here, tagged by a number that all ranks count alike; short ones share
+//! messages (`parcel.rs`).
 //! Invariant 1: a block has one home rank, and only tasks of that rank write it.
 //! Invariant 2: edges point from earlier to later nodes, so a graph has no cycle.
 //! Invariant 3: two accesses of one block on one rank, at least one of them a write, are joined by a path.
@@ -16,11 +17,12 @@ mod lanes;
 mod node;
 mod open;
 mod outline;
+mod parcel;
 
 pub use build::GraphBuilder;
 pub(crate) use lane::Want;
+pub(crate) use lanes::Lane;
 pub use lanes::Lanes;
-pub(crate) use lanes::{Lane, Step};
 pub use node::{Access, Body, Context, Node, Operation};
 pub use open::Open;
 pub use outline::Outline;
@@ -47,7 +49,7 @@ pub struct Graph {
 pub struct Recorded {
     name: &'static str,
     nodes: Vec<Node>,
-    /// Those of all tasks, one for each access.
+    /// Those of all tasks and parcels, one for each access.
     grants: Vec<Grant>,
     /// Successors of all nodes in one list; node i's are `successors[starts[i]..starts[i + 1]]`: messages, then tasks,
     /// the longest path to the end last.

@@ -75,23 +75,27 @@ pub enum Operation {
         /// The work itself.
         body: Body,
     },
-    /// Lends a block to the transport.
+    /// Lends a block to the transport, its own or one into which others were copied.
     Send {
         /// The rank that reads the block.
         to: Rank,
         /// Matches the receive.
         tag: Tag,
-        /// What is sent.
-        cell: Arc<BlockCell>,
+        /// What is sent; there when the recording has ended.
+        cell: Option<Arc<BlockCell>>,
+        /// Where the grants of blocks that are copied into it stand among the graph's; none for a block itself.
+        blocks: Range<u32>,
     },
-    /// Fills this rank's copy of another rank's block.
+    /// Fills this rank's copy of another rank's block, or one that is copied to several.
     Receive {
-        /// The block's home.
+        /// The home of what is sent.
         from: Rank,
         /// Matches the send.
         tag: Tag,
-        /// The copy.
-        cell: Arc<BlockCell>,
+        /// The copy; there when the recording has ended.
+        cell: Option<Arc<BlockCell>>,
+        /// As that of a send, of blocks that are copied out of it.
+        blocks: Range<u32>,
     },
     /// Does something together with all ranks.
     Collective {
@@ -115,6 +119,16 @@ pub struct Node {
     pub to_the_end: u32,
     /// Nodes on the longest path that leads here, over all ranks: whatever a node waits for has a lesser one.
     pub depth: u32,
+}
+
+impl Operation {
+    /// The block of a message.
+    pub fn message(&self) -> Option<&Arc<BlockCell>> {
+        match self {
+            Operation::Send { cell, .. } | Operation::Receive { cell, .. } => cell.as_ref(),
+            Operation::Task { .. } | Operation::Collective { .. } => None,
+        }
+    }
 }
 
 impl Node {

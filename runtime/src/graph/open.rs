@@ -6,7 +6,7 @@
 
 use crate::sync::atomic::{
     AtomicU32,
-    Ordering::{AcqRel, Acquire, Relaxed, SeqCst},
+    Ordering::{AcqRel, Relaxed},
 };
 
 /// A count of what is open before a node.
@@ -28,16 +28,5 @@ impl Open {
             self.0.store(whole, Relaxed); // for the next epoch, which the end of this one comes before
         }
         last
-    }
-
-    /// One is done, and somebody may be asking `is_none`; true for the last. The count stays at zero.
-    pub(crate) fn count_message(&self) -> bool {
-        // SeqCst: the task sees what all its messages wrote, and lanes that were left are looked for after.
-        self.0.fetch_sub(1, SeqCst) == 1
-    }
-
-    /// True if nothing is open; then what was written before is visible.
-    pub(crate) fn is_none(&self) -> bool {
-        self.0.load(Acquire) == 0 // pairs with the SeqCst in `count_message`
     }
 }

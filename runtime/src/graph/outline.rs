@@ -40,16 +40,20 @@ impl Graph {
         });
         // Edges point forwards, so what is before a node is known when it is reached.
         let mut depths = vec![1; nodes.len()];
+        self.grants.iter().for_each(|grant| {
+            hold(grant.cell());
+        });
         for (index, node) in nodes.iter().enumerate() {
+            if let Some(cell) = node.operation.message() {
+                hold(cell);
+            }
             match &node.operation {
                 Operation::Task { .. } => outline.tasks += 1,
-                Operation::Send { cell, .. } => {
+                Operation::Send { .. } => {
                     outline.messages += 1;
-                    outline.bytes_sent += cell.bytes();
+                    outline.bytes_sent += message_bytes(&node.operation);
                 }
-                Operation::Receive { cell, .. } => {
-                    hold(cell);
-                }
+                Operation::Receive { .. } => {}
                 Operation::Collective { request, .. } => {
                     outline.collectives += 1;
                     outline.bytes_sent += request.bytes_given(rank);
@@ -69,13 +73,12 @@ impl Graph {
     pub fn dot(&self) -> String {
         let mut out = format!("digraph {} {{\n  node [fontname=\"sans-serif\"];\n", quoted(self.description()));
         for (index, node) in self.nodes().iter().enumerate() {
+            let bytes = message_bytes(&node.operation);
             let (shape, label) = match &node.operation {
                 Operation::Task { label, domain, .. } if *domain > 0 => ("box", format!("{label}\ndomain {domain}")),
                 Operation::Task { label, .. } => ("box", (*label).to_string()),
-                Operation::Send { to, cell, .. } => ("ellipse", format!("send to {to}\n{} bytes", cell.bytes())),
-                Operation::Receive { from, cell, .. } => {
-                    ("ellipse", format!("receive from {from}\n{} bytes", cell.bytes()))
-                }
+                Operation::Send { to, .. } => ("ellipse", format!("send to {to}\n{bytes} bytes")),
+                Operation::Receive { from, .. } => ("ellipse", format!("receive from {from}\n{bytes} bytes")),
                 Operation::Collective { order, request } => ("hexagon", format!("{}\nnumber {order}", request.name())),
             };
             let style = if shape == "box" { "" } else { ",style=filled,fillcolor=\"#f4d9d9\"" };
@@ -97,6 +100,10 @@ impl Graph {
     pub fn write_dot(&self, path: &Path) -> io::Result<()> {
         std::fs::write(path, self.dot())
     }
+}
+
+fn message_bytes(operation: &Operation) -> usize {
+    operation.message().map_or(0, |cell| cell.bytes())
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {

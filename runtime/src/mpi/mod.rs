@@ -6,6 +6,7 @@
 mod launcher;
 mod load;
 mod session;
+mod shared;
 #[allow(unreachable_pub, reason = "compiled into the plug-in too, where it is public")]
 mod table;
 

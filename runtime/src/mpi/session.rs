@@ -32,18 +32,20 @@ pub(crate) enum Lane {
 /// MPI, initialised, with our communicators.
 #[derive(Debug)]
 pub(crate) struct Session {
-    table: &'static Table,
+    pub(super) table: &'static Table,
     rank: Rank,
     size: usize,
-    local_rank: usize,
-    local_size: usize,
+    pub(super) local_rank: usize,
+    pub(super) local_size: usize,
     tag_max: u32,
     /// Point-to-point messages.
     messages: u64,
     /// Collectives of all ranks.
     collectives: u64,
     /// The ranks of this node.
-    node: u64,
+    pub(super) node: u64,
+    /// Memory that the ranks of this node share.
+    pub(super) window: Option<u64>,
     /// We initialised MPI, so we finalise it.
     ours: bool,
     /// MPI allows calls from any thread, one at a time.
@@ -113,6 +115,7 @@ impl Session {
             messages,
             collectives,
             node,
+            window: None,
             ours,
             any_thread: false,
         })
@@ -366,6 +369,10 @@ impl Session {
             return;
         }
         // What fails here has nobody left to tell; the launcher sees it.
+        if let Some(window) = &mut self.window {
+            // SAFETY: made by `share_on_node`, freed once; whoever used the parts has ended.
+            unsafe { (self.table.unshare)(window) };
+        }
         for comm in [&mut self.node, &mut self.collectives, &mut self.messages] {
             // SAFETY: made by `open`, freed once, with nothing outstanding.
             unsafe { (self.table.comm_free)(comm) };

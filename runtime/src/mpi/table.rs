@@ -11,7 +11,7 @@
 use std::ffi::{c_char, c_int, c_void};
 
 /// The version of the table below.
-pub const ABI: u32 = 2;
+pub const ABI: u32 = 3;
 
 /// The name of the one symbol that a plug-in exports; a function of type [`TableFn`].
 pub const SYMBOL: &[u8] = b"girih_mpi_table\0";
@@ -94,6 +94,13 @@ pub struct Table {
 
     /// `MPI_Allgather` of `count` bytes from every rank. Blocks.
     pub allgather: unsafe extern "C" fn(part: *const c_void, count: c_int, whole: *mut c_void, comm: u64) -> c_int,
+
+    /// `MPI_Win_allocate_shared` of `bytes` bytes on each rank of `node`, all in one window. Collective over `node`.
+    pub share: unsafe extern "C" fn(node: u64, bytes: usize, window: *mut u64) -> c_int,
+    /// `MPI_Win_shared_query`: where the part of rank `owner` of the node begins in this process.
+    pub shared_part: unsafe extern "C" fn(window: u64, owner: c_int, start: *mut *mut c_void) -> c_int,
+    /// `MPI_Win_free`. Collective over the window's ranks.
+    pub unshare: unsafe extern "C" fn(window: *mut u64) -> c_int,
 
     /// `MPI_Isend`.
     pub isend: unsafe extern "C" fn(

@@ -9,7 +9,7 @@
 //! Never here: which task stands in which lane.
 
 use super::{Lanes, Run, TIMED};
-use crate::graph::{Lane, Step, Want};
+use crate::graph::{Lane, Want};
 use crate::ids::NodeId;
 use crate::pool::Worker;
 use std::hint;
@@ -44,8 +44,10 @@ impl Run {
                     return;
                 }
             }
-            if step.messages > 0 && !self.messages_came(lane, at, step, worker) {
-                return;
+            for &message in lanes.messages(lane, at) {
+                if !lanes.has_ended(message) && !self.wait_for(lane, at, Want::Message(message), worker) {
+                    return;
+                }
             }
             let begun = worker.trace().begin();
             if at.is_multiple_of(TIMED_STEPS) {
@@ -69,21 +71,10 @@ impl Run {
         self.end_one();
     }
 
-    /// Waits until the messages before a task have come; false if the lane was left instead.
-    fn messages_came(&self, lane: &Lane, at: usize, step: &Step, worker: &Worker<'_>) -> bool {
-        let came =
-            self.is_there(Want::Messages(step.node)) || self.wait_for(lane, at, Want::Messages(step.node), worker);
-        if came {
-            // For the next epoch, which the end of this one comes before.
-            self.graph.nodes()[step.node.index()].open.set(step.messages);
-        }
-        came
-    }
-
     fn is_there(&self, want: Want) -> bool {
         match want {
             Want::Mark(mark) => self.lanes().reached(mark),
-            Want::Messages(node) => self.graph.nodes()[node.index()].open.is_none(),
+            Want::Message(message) => self.lanes().has_ended(message),
         }
     }
 
@@ -121,11 +112,10 @@ impl Run {
         }
     }
 
-    /// One of the messages before a task is complete.
-    pub(super) fn message_came(&self, node: NodeId) {
-        if self.graph.nodes()[node.index()].open.count_message() {
-            self.wake_lanes();
-        }
+    /// An operation of the comm thread has ended.
+    pub(super) fn message_ended(&self, node: NodeId) {
+        self.lanes().tell_end(node);
+        self.wake_lanes();
     }
 
     /// A task is done that messages follow.

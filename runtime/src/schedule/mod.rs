@@ -25,6 +25,7 @@ use crate::ids::{NodeId, Rank};
 use crate::memory::BlockCell;
 use crate::pool::{Errand, Pool, Work, Worker};
 use std::any::Any;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
@@ -38,6 +39,8 @@ const TIMED: u32 = 16;
 /// Tasks shorter than this run in lanes the next time, where the graph has enough of them.
 const FINE: Duration = Duration::from_micros(4);
 const FINE_NODES_MIN: usize = 8;
+const CONNECTED: &str = "a graph with messages has a comm thread";
+const RECORDED: &str = "a graph whose recording has ended has the blocks of its messages";
 /// A longer time counts as this, so that one task that lost its core does not decide for all.
 const TIMED_MAX: Duration = Duration::from_micros(64);
 
@@ -140,7 +143,7 @@ impl Run {
         let planned = || plan::of(graph, self.rank);
         self.pool.tracer().launched(launch, first_collective, plan::identity(graph), planned);
         if let Some(lanes) = graph.lanes_made() {
-            lanes.prepare(graph, in_lanes);
+            lanes.prepare();
         }
         if in_lanes {
             self.start_lanes();
@@ -207,9 +210,21 @@ impl Run {
                     None => self.pool.inject(self.launch(), node.0, domain, urgent),
                 };
             }
-            Operation::Send { to, tag, cell } => Request::Send { to: *to, tag: *tag, data: Arc::clone(cell) },
-            Operation::Receive { from, tag, cell } => {
-                Request::Receive { from: *from, tag: *tag, data: Arc::clone(cell) }
+            Operation::Send { to, tag, cell, blocks } => {
+                let data = cell.as_ref().expect(RECORDED);
+                self.pack(data, blocks);
+                let comm = self.comm.as_ref().expect(CONNECTED);
+                if !blocks.is_empty() && comm.send_now(self.graph.name(), *to, *tag, &data.borrow()) {
+                    let tracer = self.pool.tracer();
+                    tracer.posted(self.launch(), node.0);
+                    tracer.completed(self.launch(), node.0);
+                    let next = self.complete(node, worker);
+                    return next.into_iter().for_each(|next| self.release(NodeId(next), worker));
+                }
+                Request::Send { to: *to, tag: *tag, data: Arc::clone(data) }
+            }
+            Operation::Receive { from, tag, cell, .. } => {
+                Request::Receive { from: *from, tag: *tag, data: Arc::clone(cell.as_ref().expect(RECORDED)) }
             }
             Operation::Collective { order, request } => {
                 if let (Collective::AllReduce { data, .. }, true) = (request, self.graph.agreement() == Some(node)) {
@@ -220,9 +235,48 @@ impl Run {
             }
         };
         self.pool.tracer().posted(self.launch(), node.0);
-        let comm = self.comm.as_ref().expect("a graph with messages has a comm thread");
+        let comm = self.comm.as_ref().expect(CONNECTED);
         let completion = self.me.upgrade().expect("a run that releases nodes is alive") as Arc<dyn Completion>;
         comm.post(Post { operation: self.graph.name(), request, completion, index: node.0 });
+    }
+
+    /// Fills a parcel, when everything before it is done.
+    fn pack(&self, parcel: &BlockCell, blocks: &Range<u32>) {
+        if let Some(context) = self.parcel(blocks) {
+            let mut room = parcel.borrow_mut();
+            let mut rest = &mut room[..];
+            for index in 0..blocks.len() {
+                let block = context.read(index);
+                let (place, behind) = rest.split_at_mut(block.len());
+                place.copy_from_slice(&block);
+                rest = behind;
+            }
+        }
+    }
+
+    /// Empties a parcel that has come.
+    fn unpack(&self, parcel: &BlockCell, blocks: &Range<u32>) {
+        if let Some(context) = self.parcel(blocks) {
+            let room = parcel.borrow();
+            let mut rest = &room[..];
+            for index in 0..blocks.len() {
+                let mut block = context.write(index);
+                let (part, behind) = rest.split_at(block.len());
+                block.copy_from_slice(part);
+                rest = behind;
+            }
+        }
+    }
+
+    /// The blocks of a parcel, if it has any and the epoch is not poisoned.
+    fn parcel(&self, blocks: &Range<u32>) -> Option<Context<'_>> {
+        // Acquire pairs with the Release in `poison`.
+        if blocks.is_empty() || self.poisoned.load(Acquire) {
+            return None;
+        }
+        // SAFETY: as in `call`: a message is released, and completed, once in an epoch, behind all nodes before it and
+        // before any behind it begins.
+        Some(unsafe { Context::new(self.graph.grants(blocks)) })
     }
 
     fn launch(&self) -> u32 {
@@ -242,13 +296,18 @@ impl Run {
     /// returned, the rest released, messages first.
     fn complete(&self, node: NodeId, worker: Option<&Worker<'_>>) -> Option<u32> {
         let successors = self.graph.successors(node);
-        let in_lanes = self.in_lanes();
         let mut own = None;
+        // In lanes tasks do not come here, and those that wait for messages look for their end.
+        let in_lanes = self.in_lanes();
+        if in_lanes {
+            self.message_ended(node);
+        }
         for &next in successors {
             let Node { operation, .. } = &self.graph.nodes()[next.index()];
             if in_lanes && matches!(operation, Operation::Task { .. }) {
-                self.message_came(next);
-            } else if self.count_down(next) {
+                break; // messages stand before tasks
+            }
+            if self.count_down(next) {
                 let less_urgent = match (worker, operation) {
                     (Some(worker), Operation::Task { domain, .. }) if worker.is_near(*domain as usize) => {
                         own.replace(next)
@@ -369,6 +428,9 @@ impl Completion for Run {
             self.poison(error);
         }
         self.pool.tracer().completed(self.launch(), index);
+        if let Operation::Receive { cell, blocks, .. } = &self.graph.nodes()[index as usize].operation {
+            self.unpack(cell.as_ref().expect(RECORDED), blocks);
+        }
         self.complete(NodeId(index), None);
     }
 }

@@ -30,10 +30,11 @@ pub(super) fn of(graph: &Graph, rank: Rank) -> Plan {
 }
 
 fn planned(node: &Node, rank: Rank) -> PlannedNode {
+    let bytes = node.operation.message().map_or(0, |cell| cell.bytes());
     let (label, kind) = match &node.operation {
         Operation::Task { label, .. } => (*label, PlannedKind::Task),
-        Operation::Send { to, tag, cell } => ("send", PlannedKind::Send(*to, *tag, cell.bytes())),
-        Operation::Receive { from, tag, cell } => ("receive", PlannedKind::Receive(*from, *tag, cell.bytes())),
+        Operation::Send { to, tag, .. } => ("send", PlannedKind::Send(*to, *tag, bytes)),
+        Operation::Receive { from, tag, .. } => ("receive", PlannedKind::Receive(*from, *tag, bytes)),
         Operation::Collective { order, request } => {
             let name = request.name();
             // Without its article.

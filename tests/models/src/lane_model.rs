@@ -1,6 +1,6 @@
 //! A lane that was left is taken once, by its own worker or by whoever told the position, and never for nothing.
 
-use crate::lane::{Mark, Progress, Want};
+use crate::lane::{Ended, Mark, Progress, Want};
 use crate::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -97,5 +97,25 @@ fn of_two_that_may_take_a_lane_one_does() {
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         // Relaxed: all threads have ended.
         assert_eq!(schedule.continued.load(Relaxed), 1, "a lane was left for ever, or run twice");
+    });
+}
+
+#[test]
+fn who_asks_for_messages_sees_what_they_wrote() {
+    loom::model(|| {
+        let message = Arc::new((Ended::default(), AtomicUsize::new(0)));
+        for epoch in [1, 2] {
+            let driver = Arc::clone(&message);
+            let thread = thread::spawn(move || {
+                driver.1.store(epoch, Relaxed); // Relaxed: the message alone must order it
+                driver.0.tell(epoch as u32);
+            });
+            if message.0.is_told(epoch as u32) {
+                // Relaxed: as above.
+                assert_eq!(message.1.load(Relaxed), epoch, "a task ran before its message ended");
+            }
+            thread.join().unwrap();
+            assert!(message.0.is_told(epoch as u32));
+        }
     });
 }

@@ -26,6 +26,8 @@ mod lane;
 mod latch;
 #[path = "../../../runtime/src/graph/open.rs"]
 mod open;
+#[path = "../../../runtime/src/comm/ring.rs"]
+mod ring;
 #[path = "../../../runtime/src/pool/sleep.rs"]
 mod sleep;
 
@@ -35,4 +37,5 @@ mod inbox_model;
 mod lane_model;
 mod latch_model;
 mod open_model;
+mod ring_model;
 mod sleep_model;

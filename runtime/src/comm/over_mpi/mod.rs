@@ -3,7 +3,8 @@
 //! Invariant: `requests` and `parts` run side by side, and an operation stays in `operations`, with all its
 //! buffers, until every request made for it is complete; MPI alone touches those buffers meanwhile.
 //! A point-to-point message travels as full pieces of `call_bytes_max` bytes and a last one that is shorter,
-//! maybe empty, so that a message of another length than the receiver expects is noticed; short ones share packets.
+//! maybe empty, so that a message of another length than the receiver expects is noticed; short ones share packets,
+//! or go through rings in memory that the ranks of a node share.
 //! Never here: when to wait.
 
 #![allow(unsafe_code, reason = "MPI holds addresses of blocks, under the invariant above")]
@@ -12,6 +13,8 @@ mod collectives;
 mod exchange;
 mod packets;
 mod panels;
+mod rings;
+mod short_sums;
 
 use super::collective::Collective;
 use super::transport::{Ticket, Transport};
@@ -22,6 +25,8 @@ use crate::mpi::{self, Finished, Lane, Launcher, Session};
 use exchange::Exchange;
 use packets::{Packet, Packets};
 use panels::{Panels, Role};
+use rings::Rings;
+use short_sums::ShortSums;
 use std::path::Path;
 
 /// More than this goes to MPI in several calls, whose counts and displacements are 32-bit integers.
@@ -45,6 +50,8 @@ pub struct MpiTransport {
     /// Room of an all-reduce in panels, for the next one.
     slots: Vec<Vec<i64>>,
     packets: Packets,
+    rings: Rings,
+    short_sums: ShortSums,
     /// Tags taken by collectives that are exchanges of messages.
     exchanges: u32,
 }
@@ -110,9 +117,11 @@ impl MpiTransport {
     /// Local: `Error::Launch` if launcher, library and plug-ins do not fit, or if MPI was initialised by others
     /// with too low a thread level.
     pub fn open(plugins: &Path, launcher: Option<&Launcher>) -> Result<Option<MpiTransport>> {
-        let session = Session::open(plugins, launcher)?;
-        Ok(session.map(|session| MpiTransport {
+        let Some(mut session) = Session::open(plugins, launcher)? else { return Ok(None) };
+        Ok(Some(MpiTransport {
             packets: Packets::new(session.size()),
+            rings: Rings::open(&mut session)?,
+            short_sums: ShortSums::default(),
             session: Some(session),
             requests: Vec::new(),
             parts: Vec::new(),
@@ -316,6 +325,10 @@ impl Transport for MpiTransport {
         Ok(())
     }
 
+    fn send_now(&mut self, to: Rank, tag: Tag, bytes: &[u8]) -> bool {
+        self.is_short(bytes.len(), to) && self.rings.write(to, tag, bytes)
+    }
+
     fn post_receive(&mut self, ticket: Ticket, from: Rank, tag: Tag, mut data: WriteGuard) -> Result<()> {
         if self.is_short(data.len(), from) {
             return self.post_short_receive(ticket, from, tag, data);
@@ -338,8 +351,9 @@ impl Transport for MpiTransport {
     fn progress(&mut self, done: &mut Vec<Ticket>) -> Result<bool> {
         self.send_packets()?;
         done.append(&mut self.done_at_once);
+        let came = self.look_at_rings(done)?;
         if self.requests.is_empty() {
-            return Ok(!done.is_empty());
+            return Ok(came || !done.is_empty());
         }
         let mut finished = std::mem::take(&mut self.finished);
         let session = self.session.as_ref().expect("a transport is not used after its end");
@@ -350,14 +364,17 @@ impl Transport for MpiTransport {
         for &one in &*of_test {
             result = result.and(self.complete(one, done));
         }
-        let moved = !done.is_empty() || completed > 0;
+        let moved = came || !done.is_empty() || completed > 0;
         self.finished = finished;
         result.map(|()| moved)
     }
 
     fn shut_down(&mut self) {
         let Some(session) = self.session.take() else { return };
-        if !self.requests.is_empty() || self.has_packets() {
+        let left_behind = !self.requests.is_empty() || self.has_packets() || self.rings.is_waiting();
+        // They lie in memory that ends with the session.
+        self.rings = Rings::default();
+        if left_behind {
             // The other ranks would wait for ever in MPI_Finalize for what was never completed.
             session.abort(1);
             return;

@@ -1,4 +1,4 @@
-//! Short messages over MPI: what goes to one rank between two tests travels in one packet.
+//! Short messages over MPI, to ranks without a ring: what goes to one rank between two tests travels in one packet.
 //!
 //! A short message is copied into the packet of its receiver, which leaves at the next test or when it is full; there
 //! each message is copied to the receive with its tag, or kept until that is posted. So MPI sees one call for many
@@ -96,8 +96,13 @@ impl Packets {
         self.spare.push(packet);
     }
 
+    /// True while a receive from this rank is open.
+    pub(super) fn is_wanted_from(&self, from: Rank) -> bool {
+        self.wanted_from[from.index()].0 > 0
+    }
+
     /// A message has come: to the receive that wants it, whose ticket is returned, or to be kept.
-    fn deliver(&mut self, from: Rank, tag: Tag, bytes: &[u8]) -> std::result::Result<Option<Ticket>, usize> {
+    pub(super) fn deliver(&mut self, from: Rank, tag: Tag, bytes: &[u8]) -> std::result::Result<Option<Ticket>, usize> {
         let key = Key::new(from, tag);
         let Some(wanted) = self.wanted.get_mut(&key) else {
             self.kept.entry(key).or_default().push_back(bytes.to_vec());
@@ -143,6 +148,13 @@ impl MpiTransport {
     }
 
     pub(super) fn post_short_send(&mut self, ticket: Ticket, to: Rank, tag: Tag, data: &ReadGuard) -> Result<()> {
+        if self.rings.reach(to) {
+            match self.rings.write(to, tag, data) {
+                true => self.done_at_once.push(ticket),
+                false => self.rings.keep(Some(ticket), to, tag, data),
+            }
+            return Ok(());
+        }
         if self.packets.leaving[to.index()].bytes.len() + HEADER_BYTES + data.len() > PACKET_BYTES {
             self.packets.filled.retain(|&rank| rank != to);
             self.send_packet(to)?;
@@ -202,7 +214,7 @@ impl MpiTransport {
     /// Begins to receive a packet if a message is wanted and none is being received.
     fn want_packet(&mut self, from: Rank) -> Result<()> {
         let (wanted, receiving) = &mut self.packets.wanted_from[from.index()];
-        if *wanted == 0 || *receiving {
+        if *wanted == 0 || *receiving || self.rings.reach(from) {
             return Ok(());
         }
         *receiving = true;
@@ -240,7 +252,7 @@ impl MpiTransport {
         self.want_packet(from).and(result)
     }
 
-    fn wrong_length(&self, from: Rank, came: usize, expected: usize) -> Error {
+    pub(super) fn wrong_length(&self, from: Rank, came: usize, expected: usize) -> Error {
         let message = format!("{came} bytes came where {expected} were expected");
         Error::Transport { rank: self.rank(), call: "MPI_Irecv", peer: Some(from), message }
     }
