@@ -61,6 +61,7 @@ class Dispatcher:
         self._numbers = itertools.count(1)
         self.balance = Balance(self.crew, settings.workers)
         self._full = False
+        self._feeds_later = False  # room that several outcomes leave is filled together
         self._feeding = threading.Lock()
         self._alarming = threading.Lock()
         self._false_starts = 0
@@ -176,16 +177,17 @@ class Dispatcher:
             messages.reverse()
             while messages:
                 kind, slot, number, start, end = unpack(message := messages.pop())
+                self._feeds_later = bool(messages)
                 if kind <= wire.FAILURE and kind != wire.READY:
                     task = self._in_flight.pop(number, None)
                     if task is not None:
-                        self._done(task, kind, start, end, message)
+                        self._done(task, kind, (slot, start, end), message)
                     elif kind == wire.RESULT_PARTS:
                         self._discard(marshal.loads(memoryview(message)[wire.RESULT_HEAD.size :]))
-                    task = None
                 else:
                     self._hear(kind, slot, number, start, message)
-                message = b""
+                task, message = None, b""
+            self.feed()
         self._ended()
 
     def _ended(self) -> None:
@@ -194,10 +196,11 @@ class Dispatcher:
         if self._alarm is not None:
             self._alarm.stop()
 
-    def _done(self, task: Task, kind: int, start: int, end: int, message: bytes) -> None:
+    def _done(self, task: Task, kind: int, run: tuple[int, int, int], message: bytes) -> None:
+        slot, start, end = run
         counts, duration_ns = self.counts, end - start
         if self._trace is not None:
-            slot, now = wire.RESULT_HEAD.unpack_from(message)[1], time.monotonic_ns()
+            now = time.monotonic_ns()
             self._trace(slot, task.label or "task", (now - start) / 1e9, (now - end) / 1e9)
         counts.tasks += 1
         counts.busy_ns += duration_ns
@@ -222,7 +225,8 @@ class Dispatcher:
             if task.shared.number < FIRST:
                 self.crew.arena.write_low_mark(SharedFunction.low_mark())
             task.shared = None
-        self.feed()
+        if not self._feeds_later:
+            self.feed()
 
     def _deliver(self, task: Task, kind: int, content: Any) -> None:
         if task.relay is not None:
@@ -319,7 +323,6 @@ class Dispatcher:
             self._break(BrokenWorkersError(f"the initializer failed in a worker: {text}"), error)
         elif kind == wire.NO_WORKER:
             self._break(BrokenWorkersError(f"a worker cannot be started: {self.crew.start_failure}"), None)
-        self.feed()
 
     def _adopt(self, slot: int, number: int, parent: int, plain: Any, options: Any) -> None:
         """Accepts a task of a task."""

@@ -48,7 +48,7 @@ class GirihBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         self._executor: RankExecutor | None = None
         self._key: Any = None
         self._maps: Memmaps | None = None
-        self._futures: dict[Future[Any], None] = {}  # that are not done, in their order
+        self._futures: dict[Future[Any], None] = {}  # of this call, that are not done, in their order
         self._failed: Future[Any] | None = None  # the first of this call's that did
 
     def __reduce__(self) -> Any:
@@ -84,6 +84,7 @@ class GirihBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         self._key = (workers, self.inner_max_num_threads, initializer, arguments)
         self._executor = _keep(self._key)
         self._failed = None
+        self._futures = {}
         bytes_max, mode = _bytes(keywords.get("max_nbytes", "1M")), keywords.get("mmap_mode", "r")
         self._maps = Memmaps(bytes_max, mode, nodes=nodes())
         return workers
@@ -112,7 +113,9 @@ class GirihBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc
         return future
 
     def _hear(self, future: Future[Any]) -> None:
-        self._futures.pop(future, None)
+        if future not in self._futures:
+            return  # what an earlier call has left may end in this one
+        del self._futures[future]
         if self.supports_retrieve_callback or future.cancelled() or future.exception() is None:
             return
         # Whoever waits for an earlier batch need not wait for its end: joblib ends a call with its first error.

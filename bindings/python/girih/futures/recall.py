@@ -54,10 +54,13 @@ class Recalled:
 
     def is_same(self, function: FunctionType) -> bool:
         """True if a function with the same code certainly holds the same; what cannot change is not asked again."""
-        if not self._own or function.__kwdefaults__ or function.__dict__:
+        names = _names.get(function.__code__)
+        if not self._own or names is None or function.__kwdefaults__ or function.__dict__:
             return False
+        if not names and not function.__closure__:
+            return function.__defaults__ is self._held[1]
         everything, held = function.__globals__, [function.__code__, function.__defaults__]
-        for name in _names.get(function.__code__, ("",)):
+        for name in names:
             held.append(everything.get(name, _ABSENT))
         if function.__closure__:
             try:
