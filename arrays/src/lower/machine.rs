@@ -195,8 +195,11 @@ fn sequence(dtype: DType, first: Scalar, step: Scalar, start: usize, out: &mut [
             }
         }
         DType::Int64 => {
-            for (i, out) in cast_slice_mut::<u8, i64>(out).iter_mut().enumerate() {
-                *out = first.to_i64().wrapping_add(((start + i) as i64).wrapping_mul(step.to_i64()));
+            let (first, step) = (first.to_i64(), step.to_i64());
+            let mut value = first.wrapping_add((start as i64).wrapping_mul(step));
+            for out in cast_slice_mut::<u8, i64>(out) {
+                *out = value;
+                value = value.wrapping_add(step);
             }
         }
         shorter => {

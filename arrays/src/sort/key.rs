@@ -13,6 +13,8 @@ pub(crate) trait Key: Pod + Ord + Debug + Send + Sync {
     const BITS: u32;
     fn wide(self) -> u128;
     fn narrow(wide: u128) -> Self;
+    /// One of its bytes, the lowest first.
+    fn digit(self, byte: usize) -> usize;
 }
 
 macro_rules! keys {
@@ -28,6 +30,11 @@ macro_rules! keys {
             #[inline(always)]
             fn narrow(wide: u128) -> $key {
                 wide as $key
+            }
+
+            #[inline(always)]
+            fn digit(self, byte: usize) -> usize {
+                usize::from((self >> (8 * byte)) as u8)
             }
         }
     )*};

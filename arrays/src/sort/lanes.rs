@@ -1,6 +1,7 @@
 //! Lanes: lines of elements that are sorted each on its own, as keys, and the elements that come back.
 
 use super::key::{Key, Order};
+use super::radix;
 use super::runs::{Entry, Numbered, cuts, merge};
 use crate::error::Result;
 use crate::exchange::on_workers;
@@ -11,8 +12,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Shorter lanes are sorted by one worker.
 const SHARED_MIN: usize = 1 << 15;
 
+/// The keys of elements that follow one another.
+pub(super) fn keys<K: Key>(bytes: &[u8], order: Order, merged: bool) -> impl Iterator<Item = K> {
+    bytes.chunks_exact(size_of::<K>()).map(move |bits| order.key(pod_read_unaligned::<K>(bits), merged))
+}
+
 /// The keys of lane `lane` of `lanes`, which lie beside one another in rows.
 pub(super) fn column<K: Key>(bytes: &[u8], order: Order, lane: usize, lanes: usize, merged: bool) -> Vec<K> {
+    if lanes == 1 {
+        return keys(bytes, order, merged).collect();
+    }
     let elements = bytes.chunks_exact(size_of::<K>()).skip(lane).step_by(lanes);
     elements.map(|bits| order.key(pod_read_unaligned::<K>(bits), merged)).collect()
 }
@@ -36,7 +45,7 @@ pub(super) fn sorted<E: Entry>(world: &World, lanes: Vec<Vec<E>>) -> Result<Vec<
         let mine = (job..lanes.len()).step_by(jobs);
         let sort = |lane: usize| {
             let mut lane = std::mem::take(&mut *lanes[lane].lock().unwrap_or_else(PoisonError::into_inner));
-            lane.sort_unstable();
+            radix::sort(&mut lane);
             lane
         };
         mine.map(sort).collect::<Vec<_>>()
@@ -55,7 +64,7 @@ fn sorted_by_all<E: Entry>(world: &World, lane: &[E], workers: usize) -> Result<
         Arc::new(lane.chunks(length).map(|piece| Mutex::new(piece.to_vec())).collect());
     let runs = on_workers(world, "sort", pieces.len(), move |piece| {
         let mut piece = std::mem::take(&mut *pieces[piece].lock().unwrap_or_else(PoisonError::into_inner));
-        piece.sort_unstable();
+        radix::sort(&mut piece);
         piece
     })?;
     merged(world, runs)
@@ -78,6 +87,12 @@ pub(super) fn merged<E: Entry>(world: &World, runs: Vec<Vec<E>>) -> Result<Vec<E
 
 /// Writes what came of lane `lane` of `lanes` among the others.
 pub(super) fn into_column<K: Key>(out: &mut [u8], lane: usize, lanes: usize, values: impl Iterator<Item = K>) {
+    if lanes == 1 {
+        for (out, value) in out.chunks_exact_mut(size_of::<K>()).zip(values) {
+            out.copy_from_slice(bytes_of(&value));
+        }
+        return;
+    }
     for (out, value) in out.chunks_exact_mut(size_of::<K>()).skip(lane).step_by(lanes).zip(values) {
         out.copy_from_slice(bytes_of(&value));
     }

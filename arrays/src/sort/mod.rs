@@ -8,6 +8,7 @@
 mod fixed;
 mod key;
 mod lanes;
+mod radix;
 mod runs;
 mod search;
 mod select;
@@ -109,20 +110,47 @@ fn sort_lines<K: Key>(from: &[u8], to: &mut [u8], length: usize, order: Order, p
     if places {
         for (line, out) in lines.zip(to.chunks_exact_mut(8 * length)) {
             let mut entries = lanes::numbered(lanes::column::<K>(line, order, 0, 1, true), 0);
-            entries.sort_unstable();
+            radix::sort(&mut entries);
             lanes::into_column(out, 0, 1, entries.into_iter().map(|entry| entry.number));
         }
         return;
     }
     for (line, out) in lines.zip(to.chunks_exact_mut(length * size_of::<K>())) {
         let mut keys = lanes::column::<K>(line, order, 0, 1, false);
-        keys.sort_unstable();
+        radix::sort(&mut keys);
         lanes::into_column(out, 0, 1, keys.into_iter().map(|key| order.bits(key)));
     }
 }
 
+/// Sorts one column that a single rank has: each worker a run of tiles, and then its part of what these make together.
+fn alone<K: Key>(array: &Array) -> Result<Array> {
+    let (world, order, shape) = (array.world(), Order::of(array.dtype()), Shape::new(array.shape())?);
+    let (source, target) = (array.part()?, room(world, &shape, array.dtype())?);
+    let (from, to, workers) = (source.tiles().to_vec(), target.tiles().to_vec(), world.workers());
+    let runs = on_workers(world, "sort", workers, move |worker| {
+        let mine = &from[from.len() * worker / workers..from.len() * (worker + 1) / workers];
+        let mut keys: Vec<K> = Vec::with_capacity(mine.iter().map(|tile| tile.rows.len()).sum());
+        for tile in mine {
+            keys.extend(lanes::keys::<K>(&tile.cell.read(), order, false));
+        }
+        radix::sort(&mut keys);
+        keys
+    })?;
+    on_workers(world, "merge", to.len(), move |tile| {
+        let (runs, rows) = (runs.iter().map(Vec::as_slice).collect::<Vec<_>>(), &to[tile].rows);
+        let bounds = runs::cuts(&runs, rows.start).into_iter().zip(runs::cuts(&runs, rows.end));
+        let cut: Vec<&[K]> = runs.iter().zip(bounds).map(|(run, (from, to))| &run[from..to]).collect();
+        let sorted = runs::merge(&cut).into_iter().map(|key| order.bits(key));
+        lanes::into_column(&mut to[tile].cell.write(), 0, 1, sorted);
+    })?;
+    Ok(Array::ready(world, shape, array.dtype(), target))
+}
+
 /// Sorts columns, whose elements lie on many ranks.
 fn along_rows<K: Key>(array: &Array, places: bool) -> Result<Array> {
+    if array.world().size() == 1 && array.shape().len() == 1 && !places {
+        return alone::<K>(array);
+    }
     let (world, order) = (array.world(), Order::of(array.dtype()));
     let part = array.part()?;
     let columns: usize = array.shape().iter().skip(1).product();
