@@ -14,23 +14,44 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from girih import _native, ufuncs
-from girih.linalg.factors import Matrices, conjugate, transposed
+from girih.linalg.factors import Matrices, conjugate
 
 Operand: TypeAlias = Matrices
 
 __all__ = [
-    "convolve", "corrcoef", "correlate", "cov", "cross", "dot", "inner", "kron", "matvec", "outer",
+    "convolve", "corrcoef", "correlate", "cov", "cross", "dot", "inner", "kron", "matmul", "matvec", "outer",
     "tensordot", "vander", "vdot", "vecdot", "vecmat",
 ]  # fmt: skip
 
 
-def dot(a: Operand, b: Operand) -> _native.Array:
+def matmul(
+    x1: Operand, x2: Operand, /, out: _native.Array | None = None, *, casting: str = "same_kind", dtype: Any = None
+) -> _native.Array:
+    """The matrix product; more axes are those of a stack of matrices.
+
+    Each element's sum runs in one order, so its bits do not depend on ranks, threads or tiles. `dtype` is the type in
+    which it is computed, `out` an array that the product is written to if `casting` allows it.
+
+    >>> import girih as gr
+    >>> gr.matmul(gr.ones((2, 3)), gr.ones((3, 1))).tolist()
+    [[3.0], [3.0]]
+    """
+    left, right = _native.asarray(x1), _native.asarray(x2)
+    if dtype is not None:
+        left, right = left.astype(dtype, casting=casting), right.astype(dtype, casting=casting)
+    found = _native.matmul(left, right)
+    return found if out is None else _onto("matmul", found, out, casting)
+
+
+def dot(a: Operand, b: Operand, out: _native.Array | None = None) -> _native.Array:
     """The product of vectors and matrices; of more axes, over the last of `a` and the last but one of `b`.
 
     >>> import girih as gr
     >>> gr.dot([1, 2], [3, 4]).item()
     11
     """
+    if out is not None:
+        return _onto("dot", dot(a, b), out, "no")
     x, y = _native.asarray(a), _native.asarray(b)
     if x.ndim == 0 or y.ndim == 0:
         return x * y
@@ -308,6 +329,14 @@ def vander(x: Operand, N: int | None = None, increasing: bool = False) -> _nativ
     factors = _native.concatenate([_native.ones((len(values), min(count, 1)), values.dtype), again], axis=1)
     powers = _native.scan("prod", factors, 1)
     return powers if increasing else powers[:, ::-1]
+
+
+def _onto(name: str, product: _native.Array, out: Any, casting: str) -> _native.Array:
+    """A product written to `out`, which has its shape, for no product is repeated along an axis."""
+    if isinstance(out, _native.Array) and out.shape != product.shape:
+        raise ValueError(f"{name}: output array has shape {out.shape}, the product {product.shape}")
+    found: _native.Array = ufuncs._place(name, product, out, True, casting)
+    return found
 
 
 def permuted(x: _native.Array, order: Sequence[int]) -> _native.Array:
