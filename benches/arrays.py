@@ -144,36 +144,42 @@ def missed(name, ratios, share):
     return " ".join(words)
 
 
-def row(table, name, libraries, rounds, scale, share):
+COLUMNS = ("girih", "NumPy", "JAX", "to NumPy", "to JAX", "spread", "of triad", "misses")
+
+
+def line(name, cells):
+    """One line of the table, printed as soon as it is known, for the whole takes minutes."""
+    print(f"{name:24}" + "".join(f"{cell:>10}" for cell in cells[:-1]) + f"   {cells[-1]}", flush=True)
+
+
+def row(name, libraries, rounds, scale, share):
+    """Prints a line; whether it meets its goals."""
     medians = scale * np.median(rounds, axis=0)
     ratios = rounds[:, :1] / rounds[:, 1:]
     spread = np.subtract(*np.percentile(ratios[:, 0], [75, 25])) / 2 / np.median(ratios[:, 0])
     middle, blank = np.median(ratios, axis=0), [""] if len(libraries) == 2 else []
     cells = [*(f"{value:.3f}" for value in medians), *blank, *(f"{value:.2f}" for value in middle), *blank]
     misses = missed(name, middle, share)
-    table.add_row(name, *cells, f"{100 * spread:.0f} %", f"{100 * share:.0f} %" if share else "", misses or "met")
+    line(name, [*cells, f"{100 * spread:.0f} %", f"{100 * share:.0f} %" if share else "", misses or "none"])
     return not misses
 
 
-def on_one_rank(console, wanted, triad):
+def on_one_rank(wanted, triad):
     """The table of one rank; how many lines met their goals, of how many."""
     theirs = data(N)
     ours = {name: gr.asarray(each) for name, each in theirs.items()}
     others = None if jax is None else {name: jnp.asarray(each) for name, each in theirs.items()}
-    title = f"Milliseconds, {chosen.threads} threads, medians; calls on 10 elements in microseconds"
-    table = Table(title=title)
-    for name in ("workload", "girih", "NumPy", "JAX", "to NumPy", "to JAX", "spread", "of triad", "misses"):
-        table.add_column(name, justify="left" if name == "workload" else "right")
+    print(f"Milliseconds, {chosen.threads} threads, medians; calls on 10 elements in microseconds\n")
+    line("workload", COLUMNS)
     verdicts = []
     for name, (compute, vectors) in WORKLOADS.items():
         if not wanted or any(part in name for part in wanted):
             libraries, rounds = measure(compute, (ours, theirs, others))
             rate = vectors and triad and 8 * N * vectors / np.median(rounds[:, 0]) / triad
-            verdicts.append(row(table, name, libraries, rounds, 1e3, rate))
+            verdicts.append(row(name, libraries, rounds, 1e3, rate))
     if not wanted or "small" in wanted:
         for name, rounds in small_calls():
-            verdicts.append(row(table, f"{name}, 10 elements", ["girih", "NumPy"], rounds, 1e6, None))
-    console.print(table)
+            verdicts.append(row(f"{name}, 10 elements", ["girih", "NumPy"], rounds, 1e6, None))
     return sum(verdicts), len(verdicts)
 
 
@@ -183,6 +189,7 @@ def beside_heat(console, wanted):
     if isinstance(runs, str):
         console.print(runs, highlight=False, soft_wrap=True)
         return 0, 0
+    print()
     table = Table(title=f"Milliseconds, {chosen.ranks} ranks of 1 thread, vectors of {N // 4} numbers, medians")
     for name in ("workload", "girih", "Heat", "to Heat", "misses"):
         table.add_column(name, justify="left" if name == "workload" else "right")
@@ -201,7 +208,7 @@ def main():
     console = Console()
     triad = triad_rate()
     wanted = [part for part in chosen.cases.split(",") if part]
-    met, lines = on_one_rank(console, wanted, triad)
+    met, lines = on_one_rank(wanted, triad)
     if chosen.ranks:
         more = beside_heat(console, wanted)
         met, lines = met + more[0], lines + more[1]
