@@ -1,11 +1,13 @@
 //! K-Means gives the same bits at every number of ranks and threads, and what a plain loop gives.
 
 use girih_arrays::Array;
-use girih_cluster::{Begin, Checkpoints, Csr, Error, Hooks, Model, Observations, Options};
+use girih_cluster::{Begin, Checkpoints, Csr, Error, Hooks, Model, Observations, Options, RowSource, Storage};
 use girih_runtime::config::Config;
 use girih_runtime::local;
 use girih_runtime::world::World;
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Numbers in [0, 1) from a counter: the same on every rank.
 fn uniform(seed: u64, index: usize) -> f64 {
@@ -208,7 +210,7 @@ fn check_pruning(rows: usize, columns: usize, clusters: usize, weighted: bool) {
         let mut spared = false;
         for iterations_max in [1, 2, 3, 4, 5, 6, 8, 11, 15, 20, 40] {
             let fit = |prunes, spared: &mut bool| {
-                let options = Options { iterations_max, tolerance: 0.0, shift: 0.0, prunes };
+                let options = Options { iterations_max, tolerance: 0.0, shift: 0.0, prunes, unit: false };
                 let mut told = Vec::new();
                 let mut observer = |iteration: &girih_cluster::Iteration| {
                     *spared |= iteration.looked_at < rows as u64;
@@ -248,7 +250,7 @@ fn a_fit_goes_on_where_it_was_on_any_number_of_ranks() {
         let outcomes = local::run(ranks, 1, 4, |world| {
             let x = Observations::<f64>::new(&Array::from_slice(world, &[rows, columns], &x)?)?;
             let start = x.rows_at(&(0..clusters).collect::<Vec<_>>())?;
-            let options = Options { iterations_max, tolerance: 0.0, shift: 0.0, prunes: true };
+            let options = Options { iterations_max, tolerance: 0.0, shift: 0.0, prunes: true, unit: false };
             let begin = begin.map_or(Begin::Centres(&start), Begin::Checkpoint);
             let model = x.lloyd_with(begin, &options, Hooks { checkpoints: Some(&checkpoints), ..Hooks::default() })?;
             Ok::<_, Error>((gathered(world, &model)?, model.centres, model.inertia.to_bits(), model.iterations))
@@ -377,7 +379,7 @@ fn an_observer_that_is_content_on_one_rank_stops_all() {
         let observations = Observations::<f64>::new(&x).unwrap();
         let seeds = observations.rows_at(&[0, 4, 8, 12]).unwrap();
         let mut observer = |iteration: &girih_cluster::Iteration| Ok(world.rank().0 == 1 && iteration.number == 2);
-        let options = Options { iterations_max: 50, tolerance: 0.0, shift: 0.0, prunes: true };
+        let options = Options { iterations_max: 50, tolerance: 0.0, shift: 0.0, prunes: true, unit: false };
         observations.lloyd(&seeds, &options, Some(&mut observer)).unwrap().iterations
     });
     assert_eq!(outcomes.unwrap(), [2, 2]);
@@ -392,7 +394,11 @@ fn an_iteration_is_one_all_reduce_of_the_words_it_must_be() {
         let seeds = observations.rows_at(&[0, 1, 2, 3, 4, 5]).unwrap();
         world.traffic(true);
         let model = observations
-            .lloyd(&seeds, &Options { iterations_max: 300, tolerance: 0.0, shift: 0.0, prunes: true }, None)
+            .lloyd(
+                &seeds,
+                &Options { iterations_max: 300, tolerance: 0.0, shift: 0.0, prunes: true, unit: false },
+                None,
+            )
             .unwrap();
         (model.iterations as u64, world.traffic(true))
     });
@@ -425,5 +431,43 @@ fn a_rank_without_memory_fails_all() {
     for (refused, served) in outcomes.unwrap() {
         assert!(refused.contains("memory budget"), "{refused}");
         assert_eq!(served, 4);
+    }
+}
+
+/// A matrix of so many columns, as a file gives it.
+#[derive(Debug)]
+struct Stored(Vec<f64>, usize);
+
+impl RowSource for Stored {
+    fn read(&self, rows: Range<usize>, out: &mut [u8]) -> Result<(), String> {
+        let values = &self.0[rows.start * self.1..rows.end * self.1];
+        out.chunks_exact_mut(8).zip(values).for_each(|(out, value)| out.copy_from_slice(&value.to_ne_bytes()));
+        Ok(())
+    }
+}
+
+#[test]
+fn fits_that_share_passes_are_those_one_by_one_of_stored_rows_too() {
+    let (rows, columns) = (7001, 5);
+    let x = blobs(rows, columns, 9);
+    let starts: Vec<Vec<f64>> = [2, 9, 9, 4].iter().map(|&clusters| blobs(clusters, columns, clusters + 3)).collect();
+    let starts: Vec<&[f64]> = starts.iter().map(|start| &start[..]).collect();
+    let shown = |model: &Model<f64>| (model.centres.clone(), model.inertia, model.iterations, model.local_labels());
+    for ranks in [1, 2, 3, 6] {
+        let outcomes = local::run(ranks, 2, 4, |world| {
+            let array = Array::from_slice(world, &[rows, columns], &x)?;
+            let observations = Observations::<f64>::new(&array)?;
+            let source = Arc::new(Stored(x.clone(), columns));
+            let storage = Storage { bytes_max: 60_000, together: 7 };
+            let stored = Observations::<f64>::stored(world, source, [rows, columns], &storage)?;
+            let together = observations.lloyd_many(&starts, &Options::default(), None)?;
+            for (start, model) in starts.iter().zip(&together) {
+                let alone = observations.lloyd(start, &Options::default(), None)?;
+                assert_eq!(shown(model), shown(&alone));
+                assert_eq!(shown(model), shown(&stored.lloyd(start, &Options::default(), None)?));
+            }
+            Ok::<(), Error>(())
+        });
+        outcomes.unwrap().into_iter().for_each(|outcome| outcome.unwrap());
     }
 }

@@ -41,6 +41,7 @@ pub use distribution::{Layout, RowDistribution};
 pub use dtype::{Casting, Complex32, Complex64, DType, Element, Kind, Scalar, Truth, f16};
 pub use error::{Error, Result};
 pub use expr::Index;
+pub use io::NpyFile;
 pub use kernel::operation::{Binary, Loops, Unary};
 pub use shape::Shape;
 pub use storage::Handle;

@@ -2,31 +2,36 @@
 
 use crate::error::cluster_error;
 use crate::handle::PyArray;
-use crate::numpy::{elements, owned};
+use crate::numpy::{dtype_of, elements, owned};
 use crate::world::{SignalsHeld, world};
-use girih_arrays::{Array, DType, Element};
+use girih_arrays::{Array, DType, Element, NpyFile};
 use girih_cluster::{
-    Begin, Checkpoints, Csr, Error, Hooks, Iteration, Model, Observations, Observer, Options, Real, Seeds,
+    Begin, Checkpoints, Csr, Error, Hooks, Iteration, Model, Observations, Observer, Options, Real, RowSource, Seeds,
+    Storage,
 };
 use numpy::PyReadonlyArray1;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a fit looks for an interrupt: often for a human, rarely for a program with other Python threads.
 const SIGNALS_EVERY: Duration = Duration::from_millis(50);
 
-enum Typed {
+/// The share of a rank's memory that rows read for each pass may take, if nothing else is said.
+const STORED_SHARE: usize = 8;
+
+pub(crate) enum Typed {
     Float32(Observations<f32>),
     Float64(Observations<f64>),
 }
 
 /// A matrix that was looked over for K-Means.
 #[pyclass(name = "Observations", module = "girih._native", frozen)]
-pub(crate) struct PyObservations(Typed);
+pub(crate) struct PyObservations(pub(crate) Typed);
 
 /// Labels of this rank's rows.
 #[pyclass(name = "Model", module = "girih._native", frozen)]
@@ -42,6 +47,7 @@ macro_rules! each {
         }
     };
 }
+pub(crate) use each;
 
 #[pymethods]
 impl PyObservations {
@@ -77,6 +83,36 @@ impl PyObservations {
             let matrix = Csr { shape, starts: &starts, columns, values: values.as_slice()? };
             py.detach(|| Observations::sparse(&world, &matrix)).map(Typed::Float64)
         };
+        typed.map(PyObservations).map_err(|error| cluster_error(py, &error))
+    }
+
+    /// Rows that are read for each pass: of a `.npy` file, or those that a function of two bounds gives.
+    #[staticmethod]
+    #[pyo3(signature = (source, shape, dtype, memory_budget, together, /))]
+    fn stored(
+        source: &Bound<'_, PyAny>,
+        shape: [usize; 2],
+        dtype: &Bound<'_, PyAny>,
+        memory_budget: Option<usize>,
+        together: usize,
+    ) -> PyResult<PyObservations> {
+        let (py, dtype) = (source.py(), dtype_of(dtype)?);
+        let world = world(py)?;
+        let limit = world.config().budget(world.node().masks.len());
+        let storage = Storage { bytes_max: memory_budget.unwrap_or(limit / STORED_SHARE), together };
+        let path = source.extract::<PathBuf>().ok();
+        let read = source.clone().unbind();
+        let typed = py.detach(|| {
+            let source: Arc<dyn RowSource> = match path {
+                Some(path) => Arc::new(NpyFile::open(&world, &path)?),
+                None => Arc::new(Function { read, columns: shape[1], dtype }),
+            };
+            match dtype {
+                DType::Float32 => Observations::stored(&world, source, shape, &storage).map(Typed::Float32),
+                DType::Float64 => Observations::stored(&world, source, shape, &storage).map(Typed::Float64),
+                other => Err(Error::Value(format!("observations are float32 or float64, not {other}"))),
+            }
+        });
         typed.map(PyObservations).map_err(|error| cluster_error(py, &error))
     }
 
@@ -127,7 +163,9 @@ impl PyObservations {
         each!(&self.0, observations => distances(observations, centers, as_array))
     }
 
-    #[pyo3(signature = (start, max_iter, tol, callback, /, shift = 0.0, prunes = true, checkpoint = None, every = 10))]
+    #[pyo3(signature = (
+        start, max_iter, tol, callback, /, shift = 0.0, prunes = true, unit = false, checkpoint = None, every = 10
+    ))]
     #[allow(clippy::too_many_arguments, reason = "they are the arguments of a call from Python, by name")]
     fn lloyd<'py>(
         &self,
@@ -137,10 +175,11 @@ impl PyObservations {
         callback: Option<Py<PyAny>>,
         shift: f64,
         prunes: bool,
+        unit: bool,
         checkpoint: Option<PathBuf>,
         every: usize,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let options = Options { iterations_max: max_iter, tolerance: tol, shift, prunes };
+        let options = Options { iterations_max: max_iter, tolerance: tol, shift, prunes, unit };
         let checkpoints = checkpoint.map(|path| Checkpoints { path, every });
         each!(&self.0, observations => fit(observations, start, &options, callback, checkpoints.as_ref()))
     }
@@ -202,6 +241,29 @@ impl PyObservations {
     }
 }
 
+/// A Python function that reads rows, called by whichever thread needs them.
+#[derive(Debug)]
+struct Function {
+    read: Py<PyAny>,
+    columns: usize,
+    dtype: DType,
+}
+
+impl RowSource for Function {
+    fn read(&self, rows: Range<usize>, out: &mut [u8]) -> Result<(), String> {
+        let read = |py: Python<'_>| {
+            let called = self.read.bind(py).call1((rows.start, rows.end)).and_then(|array| elements(&array));
+            let (shape, dtype, bytes) = called.map_err(|error| traceback(py, &error))?;
+            if shape != [rows.len(), self.columns] || dtype != self.dtype {
+                return Err(format!("rows {rows:?} were read as {shape:?} of {dtype}, not {}", self.dtype));
+            }
+            out.copy_from_slice(&bytes);
+            Ok(())
+        };
+        Python::try_attach(read).unwrap_or_else(|| Err("Python has ended".to_string()))
+    }
+}
+
 fn distances<T: Real + Element + numpy::Element + Default>(
     observations: &Observations<T>,
     centres: &Bound<'_, PyAny>,
@@ -229,7 +291,7 @@ fn distances<T: Real + Element + numpy::Element + Default>(
 
 /// What Python raised while a fit went on.
 #[derive(Default)]
-struct Exception(Mutex<Option<PyErr>>);
+pub(crate) struct Exception(Mutex<Option<PyErr>>);
 
 impl Exception {
     fn set(&self, error: PyErr) {
@@ -240,7 +302,21 @@ impl Exception {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    fn take(self) -> Option<PyErr> {
+    /// A question whether to stop: whether this is set, or a signal came.
+    pub(crate) fn asking(&self) -> impl FnMut() -> bool {
+        let mut asked = Instant::now();
+        move || {
+            if asked.elapsed() >= SIGNALS_EVERY {
+                asked = Instant::now();
+                if let Err(error) = Python::attach(|py| py.check_signals()) {
+                    self.set(error);
+                }
+            }
+            self.is_set()
+        }
+    }
+
+    pub(crate) fn take(self) -> Option<PyErr> {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -272,22 +348,14 @@ fn fit<'py, T: Real + Element + numpy::Element + Default>(
             }),
         })
     };
-    let mut asked = Instant::now();
-    let mut interrupt = || {
-        if asked.elapsed() >= SIGNALS_EVERY {
-            asked = Instant::now();
-            if let Err(error) = Python::attach(|py| py.check_signals()) {
-                interrupted.set(error);
-            }
-        }
-        interrupted.is_set()
-    };
+    let mut interrupt = interrupted.asking();
     let held = SignalsHeld::new();
     let fitted = py.detach(|| {
         let observer: Option<&mut Observer<'_>> = if callback.is_some() { Some(&mut observer) } else { None };
         observations.lloyd_with(begin, options, Hooks { observer, checkpoints, interrupt: Some(&mut interrupt) })
     });
     drop(held);
+    drop(interrupt);
     match (fitted, raised.take(), interrupted.take()) {
         (Err(Error::Observer(_)), Some(error), _) => Err(error),
         (Err(error), _, _) => Err(cluster_error(py, &error)),
@@ -312,7 +380,11 @@ fn traceback(py: Python<'_>, error: &PyErr) -> String {
     lines.map_or_else(|_| error.to_string(), |lines| lines.concat())
 }
 
-fn described<T: numpy::Element>(py: Python<'_>, columns: usize, model: Model<T>) -> PyResult<Bound<'_, PyDict>> {
+pub(crate) fn described<T: numpy::Element>(
+    py: Python<'_>,
+    columns: usize,
+    model: Model<T>,
+) -> PyResult<Bound<'_, PyDict>> {
     let labels = model.local_labels();
     let table = PyDict::new(py);
     table.set_item("inertia", model.inertia)?;
@@ -326,14 +398,18 @@ fn described<T: numpy::Element>(py: Python<'_>, columns: usize, model: Model<T>)
     Ok(table)
 }
 
-fn matrix<T: numpy::Element>(py: Python<'_>, columns: usize, rows: Result<Vec<T>, Error>) -> PyResult<Py<PyAny>> {
+pub(crate) fn matrix<T: numpy::Element>(
+    py: Python<'_>,
+    columns: usize,
+    rows: Result<Vec<T>, Error>,
+) -> PyResult<Py<PyAny>> {
     let rows = rows.map_err(|error| cluster_error(py, &error))?;
     let shape = [rows.len() / columns, columns];
     owned(py, &shape, rows)
 }
 
 /// Shape and elements of a NumPy matrix of this type.
-fn floats<T: Element>(array: &Bound<'_, PyAny>, name: &str) -> PyResult<(Vec<usize>, Vec<T>)> {
+pub(crate) fn floats<T: Element>(array: &Bound<'_, PyAny>, name: &str) -> PyResult<(Vec<usize>, Vec<T>)> {
     let (shape, dtype, bytes) = elements(array)?;
     if dtype != T::DTYPE || shape.len() != 2 {
         let text = format!("{name} must be a matrix of {}, not {dtype} with shape {shape:?}", T::DTYPE);

@@ -5,6 +5,7 @@
 #![allow(unsafe_op_in_unsafe_fn, reason = "functions that pyo3 makes of ours within macros")]
 
 mod array;
+mod clusters;
 mod create;
 mod error;
 mod explain;

@@ -54,6 +54,47 @@ impl<T: Real + Element + Default> Observations<T> {
     }
 }
 
+impl<T: Real + Element + Default> Observations<T> {
+    /// For each share in [0, 1) the first row at which the running measure of the rows exceeds it; on all ranks.
+    ///
+    /// `measure` gives the measures of a tile's rows, none negative. Empty if all are zero.
+    /// Cost: an addition for each of this rank's rows; two control messages.
+    pub(crate) fn draw_all(&self, shares: &[f64], measure: impl Fn(usize) -> Vec<i128>) -> Result<Vec<usize>> {
+        let tiles = self.tiles().len();
+        let mine: i128 = (0..tiles).map(|tile| measure(tile).iter().sum::<i128>()).sum();
+        let told = self.world().all_gather_bytes(mine.to_ne_bytes().to_vec())?;
+        let of_ranks: Vec<i128> =
+            told.iter().flat_map(|part| part.as_chunks().0).map(|&word| i128::from_ne_bytes(word)).collect();
+        let total: i128 = of_ranks.iter().sum();
+        if total == 0 {
+            return Ok(Vec::new());
+        }
+        let wanted = |share: f64| ((share * total as f64) as i128 + 1).min(total);
+        let mut order: Vec<(i128, usize)> =
+            shares.iter().enumerate().map(|(draw, &share)| (wanted(share), draw)).collect();
+        order.sort_unstable();
+        let mut running: i128 = of_ranks[..self.world().rank().index()].iter().sum();
+        let mut open = &order[order.partition_point(|&(wanted, _)| wanted <= running)..];
+        let mut found = Vec::new();
+        for (index, tile) in self.tiles().iter().enumerate() {
+            for (row, each) in tile.rows.clone().zip(measure(index)) {
+                running += each;
+                while let Some((&(_, draw), rest)) = open.split_first().filter(|((wanted, _), _)| *wanted <= running) {
+                    found.extend_from_slice(bytemuck::cast_slice(&[draw as u64, row as u64]));
+                    open = rest;
+                }
+            }
+        }
+        let mut rows = vec![0; shares.len()];
+        for part in self.world().all_gather_bytes(found)? {
+            for &[draw, row] in part.as_chunks::<8>().0.as_chunks::<2>().0 {
+                rows[u64::from_ne_bytes(draw) as usize] = u64::from_ne_bytes(row) as usize;
+            }
+        }
+        Ok(rows)
+    }
+}
+
 /// The row that `numpy.random.RandomState.choice(rows, p=[chance] * rows)` picks with the uniform number `draw`.
 ///
 /// Cost: two additions a row, in NumPy's order.

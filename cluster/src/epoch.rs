@@ -3,27 +3,30 @@
 //! The centres are packed; each tile of rows is assigned and added to a partial result while it is in cache; partial
 //! results are merged on each rank; one all-reduce of integers ends the graph, and carries its status. Where few labels
 //! change, partial results hold what the sums change by, and each rank adds it to the sums that it kept.
-//! Invariant: after a run all ranks hold the same words, whatever its mode.
+//! Several fits share a graph: a tile is read once for all of them.
+//! Invariant: after a run all ranks hold the same words, whatever its mode; those of a fit do not depend on the others.
 //! Never here: what to do with them.
 
 use crate::error::Result;
 use crate::model::Labels;
 use crate::observations::Observations;
 use crate::scratch::Scratches;
-use crate::tile::{Rows, Tile, Weights};
+use crate::tile::{Rows, Tile};
 use girih_arrays::Element;
-use girih_arrays::kernel::nearest::{Centres, Layout, Moves, Pass, Real, SparseCentres, SparsePass, UNKNOWN};
+use girih_arrays::kernel::nearest::{Centres, Layout, Moves, Pass, Real, Scratch, SparseCentres, SparsePass, UNKNOWN};
 use girih_runtime::fingerprint::Fingerprint;
 use girih_runtime::graph::Access::{Read, Write};
 use girih_runtime::graph::{Body, Graph, GraphBuilder};
 use girih_runtime::ids::{BlockId, Rank};
 use girih_runtime::memory::BlockCell;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Partial results for each worker: enough that the last tiles spread, few enough that merging is cheap.
 const PARTIALS_PER_WORKER: usize = 4;
-const BOUNDS_BYTES: usize = size_of::<[f32; 2]>();
+/// Bytes of a row's bounds.
+pub(crate) const BOUNDS_BYTES: usize = size_of::<[f32; 2]>();
 
 /// What a run does; all but the first run, and all of sparse rows, may add changes only.
 #[derive(Clone, Debug)]
@@ -53,17 +56,26 @@ pub(crate) enum Look {
     Bounded { moves: Arc<Moves>, fresh: bool },
     /// None: labels stay. Needs `changes`.
     None,
+    /// None, and nothing else is done for this fit.
+    Absent,
 }
 
 /// The graph, with this rank's blocks.
 pub(crate) struct Epoch<T> {
     graph: Arc<Graph>,
-    layout: Layout,
-    centres: Arc<BlockCell>,
     total: BlockId,
-    mode: Arc<Mutex<Mode>>,
-    pub(crate) labels: Vec<Labels>,
+    members: Vec<Member>,
     rows: std::marker::PhantomData<T>,
+}
+
+/// A fit that takes part.
+struct Member {
+    layout: Layout,
+    /// Its words among those of all.
+    words: Range<usize>,
+    centres: Arc<BlockCell>,
+    mode: Arc<Mutex<Mode>>,
+    labels: Vec<Labels>,
 }
 
 /// What the runs of an epoch keep for one another.
@@ -83,6 +95,8 @@ impl Keeps {
 /// What an iteration found, on all ranks.
 pub(crate) struct Sums {
     pub(crate) words: Vec<i64>,
+    /// Rows of each cluster.
+    pub(crate) counts: Vec<i64>,
     /// If it was wanted.
     pub(crate) inertia: Option<f64>,
     pub(crate) changed: u64,
@@ -102,188 +116,267 @@ impl Sums {
 /// What all tile tasks share.
 #[derive(Clone)]
 struct Shared<T> {
-    clusters: usize,
     observations: Observations<T>,
     scratches: Scratches<T>,
+    members: Vec<SharedMember>,
+}
+
+#[derive(Clone)]
+struct SharedMember {
+    clusters: usize,
+    words: Range<usize>,
+    layout: Layout,
     mode: Arc<Mutex<Mode>>,
     keeps: Keeps,
 }
 
+impl SharedMember {
+    fn mode(&self) -> Mode {
+        self.mode.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl<T: Real + Element + Default> Epoch<T> {
-    /// Cost: labels of four bytes for each row, bounds of eight if they are kept.
-    pub(crate) fn new(
-        observations: &Observations<T>,
-        clusters: usize,
-        plan: Fingerprint,
-        keeps: Keeps,
-    ) -> Result<Epoch<T>> {
+    /// For one fit after another: how many clusters it has, and what it keeps.
+    ///
+    /// Cost: for each fit labels of four bytes for each row, bounds of eight if they are kept.
+    pub(crate) fn new(observations: &Observations<T>, fits: &[(usize, Keeps)], plan: Fingerprint) -> Result<Epoch<T>> {
         let world = observations.world();
         let (rank, columns) = (world.rank(), observations.columns());
-        let layout = Layout::new(clusters, observations.fixed());
-        let centres = world.memory().block(clusters * columns * size_of::<T>())?;
         let mut graph = world.graph("kmeans");
-        let what = format!("{clusters} clusters of {} {:?}", T::DTYPE, [observations.rows(), columns]);
+        let shown: Vec<String> = fits.iter().map(|(clusters, _)| clusters.to_string()).collect();
+        let what = format!("{} clusters of {} {:?}", shown.join(", "), T::DTYPE, [observations.rows(), columns]);
         graph.describe(&what, plan);
-        let given = graph.bind(rank, centres.bytes(), Some(Arc::clone(&centres)));
-        let packed = pack_task::<T>(&mut graph, given, (clusters, columns), observations.is_sparse())?;
-        let mode = Arc::new(Mutex::new(Mode::WHOLE));
-        let (own, scratches) = (observations.clone(), Scratches::new());
-        let shared = Shared { clusters, observations: own, scratches, mode: Arc::clone(&mode), keeps };
-        let (labels, partials) = shared.assign_tiles(&mut graph, packed, &layout)?;
-        let bytes = layout.words() * size_of::<i64>();
+        let (mut members, mut packed, mut end) = (Vec::new(), Vec::new(), 0);
+        let mut centres = Vec::new();
+        for &(clusters, keeps) in fits {
+            let layout = Layout::new(clusters, observations.fixed());
+            let words = end..end + layout.words();
+            end = words.end;
+            let cell = world.memory().block(clusters * columns * size_of::<T>())?;
+            let given = graph.bind(rank, cell.bytes(), Some(Arc::clone(&cell)));
+            packed.push(pack_task::<T>(&mut graph, given, (clusters, columns), observations.is_sparse())?);
+            centres.push(cell);
+            let mode = Arc::new(Mutex::new(Mode::WHOLE));
+            members.push(SharedMember { clusters, words, layout, mode, keeps });
+        }
+        let shared = Shared { observations: observations.clone(), scratches: Scratches::new(), members };
+        let (labels, partials) = shared.assign_tiles(&mut graph, &packed, end)?;
+        let bytes = end * size_of::<i64>();
         let totals: Vec<BlockId> =
             (0..world.size()).map(|of| graph.block(Rank::from(of), bytes)).collect::<Result<_, _>>()?;
         let total = totals[rank.index()];
-        let kept = world.memory().block(if keeps.sums { bytes } else { 0 })?;
+        let keeps = fits.iter().any(|(_, keeps)| keeps.sums);
+        let kept = world.memory().block(if keeps { bytes } else { 0 })?;
         let kept = graph.bind(rank, kept.bytes(), Some(Arc::clone(&kept)));
         let mut accesses = vec![Write(total), Write(kept)];
         accesses.extend(partials.iter().map(|&partial| Read(partial)));
-        graph.task("merge", rank, 0, &accesses, || shared.merge(layout, partials.len()))?;
+        graph.task("merge", rank, 0, &accesses, || shared.merge(partials.len()))?;
         graph.all_reduce_and_agree(&totals);
-        let graph = Arc::new(graph.finish()?);
-        Ok(Epoch { graph, layout, centres, total, mode, labels, rows: std::marker::PhantomData })
+        let own = shared.members.into_iter().zip(centres).zip(labels);
+        let members = own.map(|((SharedMember { words, layout, mode, .. }, centres), labels)| Member {
+            layout,
+            words,
+            centres,
+            mode,
+            labels,
+        });
+        let members = members.collect();
+        Ok(Epoch { graph: Arc::new(graph.finish()?), total, members, rows: std::marker::PhantomData })
     }
 
     pub(crate) fn graph(&self) -> &Graph {
         &self.graph
     }
 
-    pub(crate) fn run(&self, observations: &Observations<T>, centres: &[T], mode: Mode) -> Result<Sums> {
-        let (wanted, bounded) = (mode.inertia, matches!(mode.look, Look::Bounded { .. }));
-        *self.mode.lock().unwrap_or_else(PoisonError::into_inner) = mode;
-        self.centres.write().of_mut::<T>().copy_from_slice(centres);
-        // The course of the iterations follows from `plan` and from sums that all ranks hold.
-        observations.world().run_again(&self.graph)?;
-        let words = self.graph.cell(self.total).read().of::<i64>().to_vec();
-        let scale = observations.fixed().inertia(&reach(centres, observations.columns()));
-        let inertia = wanted.then(|| self.layout.inertia_value(&scale, &words));
-        let changed = words[self.layout.changed()] as u64;
-        let all = observations.rows() as u64;
-        let looked_at = if bounded { words[self.layout.looked_at()] as u64 } else { all };
-        let stop = words[self.layout.stop()] != 0;
-        Ok(Sums { words, inertia, changed, looked_at, stop })
+    /// The labels that the last run gave for a fit.
+    pub(crate) fn labels(&self, fit: usize) -> &[Labels] {
+        &self.members[fit].labels
     }
 
-    /// Rows of each cluster in the last run.
-    pub(crate) fn counts(&self) -> Vec<i64> {
-        self.graph.cell(self.total).read().of::<i64>()[self.layout.counts()].to_vec()
+    /// Runs the only fit.
+    pub(crate) fn run(&self, observations: &Observations<T>, centres: &[T], mode: Mode) -> Result<Sums> {
+        let mut found = self.run_all(observations, vec![Some((centres, mode))])?;
+        Ok(found.pop().flatten().expect("the fit took part"))
+    }
+
+    /// Runs the fits that have centres, with a mode for each; the others are left as they are.
+    pub(crate) fn run_all(
+        &self,
+        observations: &Observations<T>,
+        fits: Vec<Option<(&[T], Mode)>>,
+    ) -> Result<Vec<Option<Sums>>> {
+        let absent = Mode { look: Look::Absent, changes: true, inertia: false, stop: false };
+        let mut asked = Vec::with_capacity(fits.len());
+        for (member, fit) in self.members.iter().zip(fits) {
+            let (centres, mode) = fit.map_or((None, absent.clone()), |(centres, mode)| (Some(centres), mode));
+            if let Some(centres) = centres {
+                member.centres.write().of_mut::<T>().copy_from_slice(centres);
+            }
+            asked.push(centres.map(|centres| (centres, mode.inertia, matches!(mode.look, Look::Bounded { .. }))));
+            *member.mode.lock().unwrap_or_else(PoisonError::into_inner) = mode;
+        }
+        // The course of the iterations follows from `plan` and from sums that all ranks hold.
+        observations.world().run_again(&self.graph)?;
+        let total = self.graph.cell(self.total).read();
+        let all = total.of::<i64>();
+        let found = self.members.iter().zip(asked).map(|(member, asked)| {
+            let (centres, wanted, bounded) = asked?;
+            let (layout, words) = (&member.layout, all[member.words.clone()].to_vec());
+            let scale = observations.fixed().inertia(&reach(centres, observations.columns()));
+            Some(Sums {
+                counts: words[layout.counts()].to_vec(),
+                inertia: wanted.then(|| layout.inertia_value(&scale, &words)),
+                changed: words[layout.changed()] as u64,
+                looked_at: if bounded { words[layout.looked_at()] as u64 } else { observations.rows() as u64 },
+                stop: words[layout.stop()] != 0,
+                words,
+            })
+        });
+        Ok(found.collect())
     }
 }
 
 impl<T: Real + Element + Default> Shared<T> {
-    /// One task for each tile; tiles that share a partial result follow one another.
+    /// One task for each tile; tiles that share a partial result follow one another. Labels by fit, partial results.
     fn assign_tiles(
         &self,
         graph: &mut GraphBuilder,
-        packed: BlockId,
-        layout: &Layout,
-    ) -> Result<(Vec<Labels>, Vec<BlockId>)> {
+        packed: &[BlockId],
+        words: usize,
+    ) -> Result<(Vec<Vec<Labels>>, Vec<BlockId>)> {
         let world = self.observations.world();
         let tiles = self.observations.tiles();
         let count = tiles.len().min(PARTIALS_PER_WORKER * world.workers());
-        let partials = (0..count).map(|_| graph.block(graph.rank(), layout.words() * size_of::<i64>()));
+        let partials = (0..count).map(|_| graph.block(graph.rank(), words * size_of::<i64>()));
         let partials: Vec<BlockId> = partials.collect::<Result<_, _>>()?;
         let mut blocks = HashMap::new();
-        let mut labels = Vec::with_capacity(tiles.len());
+        let mut labels: Vec<Vec<Labels>> = self.members.iter().map(|_| Vec::with_capacity(tiles.len())).collect();
         for (index, tile) in tiles.iter().enumerate() {
             let rank = graph.rank();
-            let rows = *blocks
-                .entry(Arc::as_ptr(&tile.cell))
-                .or_insert_with(|| graph.bind(rank, tile.cell.bytes(), Some(Arc::clone(&tile.cell))));
-            let cell = world.memory().block(tile.rows.len() * size_of::<i32>())?;
-            cell.write().of_mut::<i32>().fill(-1);
-            let label = graph.bind(rank, cell.bytes(), Some(Arc::clone(&cell)));
-            labels.push(Labels { rows: tile.rows.clone(), cell });
             // Consecutive tiles share a partial result, so that it stays with the domain that holds them.
             let partial = index * count / tiles.len();
             let first = index == 0 || (index - 1) * count / tiles.len() != partial;
-            let mut accesses = vec![Read(rows), Read(packed), Write(label), Write(partials[partial])];
-            if let Some(Weights { cell, .. }) = &tile.weights {
+            let mut accesses = vec![Write(partials[partial])];
+            let mut bounds = Vec::with_capacity(self.members.len());
+            for ((member, &packed), labels) in self.members.iter().zip(packed).zip(&mut labels) {
+                let cell = world.memory().block(tile.rows.len() * size_of::<i32>())?;
+                cell.write().of_mut::<i32>().fill(-1);
+                accesses.extend([Read(packed), Write(graph.bind(rank, cell.bytes(), Some(Arc::clone(&cell))))]);
+                labels.push(Labels { rows: tile.rows.clone(), cell });
+                let bytes = if member.keeps.bounds { tile.rows.len() * BOUNDS_BYTES } else { 0 };
+                bounds.push(world.memory().block(bytes)?);
+            }
+            for cell in tile.cells() {
                 let bound = || graph.bind(rank, cell.bytes(), Some(Arc::clone(cell)));
                 accesses.push(Read(*blocks.entry(Arc::as_ptr(cell)).or_insert_with(bound)));
             }
-            let bounds = world.memory().block(if self.keeps.bounds { tile.rows.len() * BOUNDS_BYTES } else { 0 })?;
             let domain = world.domain_of_tile(index, tiles.len());
             graph.task("assign", rank, domain, &accesses, || self.assign_tile(tile, first, bounds))?;
         }
         Ok((labels, partials))
     }
 
-    fn assign_tile(&self, tile: &Tile, first: bool, bounds: Arc<BlockCell>) -> Body {
+    fn assign_tile(&self, tile: &Tile, first: bool, bounds: Vec<Arc<BlockCell>>) -> Body {
         let shared = self.clone();
         let tile = tile.clone();
         Box::new(move |context| {
-            let (rows, packed) = (context.read(0), context.read(1));
-            let weights = tile.weights.is_some().then(|| context.read(4));
-            let weights = weights.as_ref().map(|all| tile.weights_of(all.of::<T>()));
-            let (mut labels, mut words) = (context.write(2), context.write(3));
+            let mut words = context.write(0);
             if first {
                 words.fill(0);
             }
-            let mode = shared.mode.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let (labels, words) = (labels.of_mut(), words.of_mut());
+            let modes: Vec<Mode> = shared.members.iter().map(SharedMember::mode).collect();
+            if modes.iter().all(|mode| matches!(mode.look, Look::Absent)) {
+                return Ok(());
+            }
+            let weights = tile.weights.as_ref().map(|weights| weights.cell.borrow());
+            let weights = weights.as_ref().map(|all| tile.weights_of(all.of::<T>()));
             shared.scratches.lend(|scratch| {
-                tile.with_rows(rows.of::<T>(), |rows| match (rows, &mode.look) {
-                    (Rows::Sparse(rows), _) => {
-                        shared.sparse_pass(packed.of()).assign_and_add(&rows, weights, labels, words, scratch);
+                tile.lend(|rows| {
+                    for (at, (member, mode)) in shared.members.iter().zip(&modes).enumerate() {
+                        let packed = context.read(1 + 2 * at);
+                        let mut labels = context.write(2 + 2 * at);
+                        let place = (labels.of_mut(), &mut words.of_mut()[member.words.clone()], &bounds[at]);
+                        shared.look((member, mode), packed.of(), (&rows, weights), place, scratch);
                     }
-                    (Rows::Dense(rows), Look::All) => {
-                        shared.pass(packed.of(), &mode).assign_and_add(rows, weights, labels, words, scratch);
-                    }
-                    (Rows::Dense(rows), Look::Bounded { moves, fresh }) => {
-                        // Only this task looks at these bounds.
-                        let mut bounds = bounds.write();
-                        let bounds = bounds.of_mut::<[f32; 2]>();
-                        if *fresh {
-                            bounds.fill(UNKNOWN);
-                        }
-                        let pass = shared.pass(packed.of(), &mode);
-                        pass.follow(moves, (rows, weights), labels, bounds, words, scratch);
-                    }
-                    (Rows::Dense(rows), Look::None) => {
-                        shared.pass(packed.of(), &mode).add_inertia((rows, weights), labels, words, scratch);
-                    }
-                });
-            });
-            Ok(())
+                })
+            })
         })
     }
 
-    /// Writes the sums, keeps those of this rank if they will be needed, and then reads `partials` blocks.
-    fn merge(&self, layout: Layout, partials: usize) -> Body {
-        let (mode, keeps) = (Arc::clone(&self.mode), self.keeps.sums);
-        Box::new(move |context| {
-            let (mut total, mut kept) = (context.write(0), context.write(1));
-            let total = total.of_mut::<i64>();
-            total.fill(0);
-            (2..2 + partials).for_each(|partial| layout.merge(total, context.read(partial).of()));
-            let (changes, stop) = {
-                let mode = mode.lock().unwrap_or_else(PoisonError::into_inner);
-                (mode.changes, mode.stop)
-            };
-            total[layout.stop()] = i64::from(stop);
-            if keeps {
-                let sums = layout.inertia().start;
-                let (total, kept) = (&mut total[..sums], &mut kept.of_mut::<i64>()[..sums]);
-                if changes {
-                    total.iter_mut().zip(&*kept).for_each(|(word, kept)| *word = word.wrapping_add(*kept));
+    /// What a run does with a tile for one fit.
+    fn look(
+        &self,
+        (member, mode): (&SharedMember, &Mode),
+        packed: &[T],
+        (rows, weights): (&Rows<T>, Option<&[T]>),
+        (labels, words, bounds): (&mut [i32], &mut [i64], &Arc<BlockCell>),
+        scratch: &mut Scratch<T>,
+    ) {
+        match (rows, &mode.look) {
+            (_, Look::Absent) => {}
+            (Rows::Sparse(rows), _) => {
+                self.sparse_pass(member, packed).assign_and_add(rows, weights, labels, words, scratch);
+            }
+            (Rows::Dense(rows), Look::All) => {
+                self.pass((member, mode), packed).assign_and_add(rows, weights, labels, words, scratch);
+            }
+            (Rows::Dense(rows), Look::Bounded { moves, fresh }) => {
+                // Only this task looks at these bounds.
+                let mut bounds = bounds.write();
+                let bounds = bounds.of_mut::<[f32; 2]>();
+                if *fresh {
+                    bounds.fill(UNKNOWN);
                 }
-                kept.copy_from_slice(total);
+                self.pass((member, mode), packed).follow(moves, (rows, weights), labels, bounds, words, scratch);
+            }
+            (Rows::Dense(rows), Look::None) => {
+                self.pass((member, mode), packed).add_inertia((rows, weights), labels, words, scratch);
+            }
+        }
+    }
+
+    /// Writes the sums, keeps those of this rank if they will be needed, and then reads `partials` blocks.
+    fn merge(&self, partials: usize) -> Body {
+        let members = self.members.clone();
+        Box::new(move |context| {
+            let (mut all, mut all_kept) = (context.write(0), context.write(1));
+            all.fill(0);
+            for SharedMember { words, layout, mode, keeps, .. } in &members {
+                let (changes, stop, absent) = {
+                    let mode = mode.lock().unwrap_or_else(PoisonError::into_inner);
+                    (mode.changes, mode.stop, matches!(mode.look, Look::Absent))
+                };
+                if absent {
+                    continue;
+                }
+                let total = &mut all.of_mut::<i64>()[words.clone()];
+                (2..2 + partials).for_each(|at| layout.merge(total, &context.read(at).of()[words.clone()]));
+                total[layout.stop()] = i64::from(stop);
+                if keeps.sums {
+                    let sums = layout.inertia().start;
+                    let kept = &mut all_kept.of_mut::<i64>()[words.clone()][..sums];
+                    let total = &mut total[..sums];
+                    if changes {
+                        total.iter_mut().zip(&*kept).for_each(|(word, kept)| *word = word.wrapping_add(*kept));
+                    }
+                    kept.copy_from_slice(total);
+                }
             }
             Ok(())
         })
     }
 
-    fn pass<'a>(&'a self, packed: &'a [T], mode: &Mode) -> Pass<'a, T> {
+    fn pass<'a>(&'a self, (member, mode): (&SharedMember, &Mode), packed: &'a [T]) -> Pass<'a, T> {
         let (fixed, columns) = (self.observations.fixed(), self.observations.columns());
-        let centres = Centres::packed(self.clusters, columns, packed);
+        let centres = Centres::packed(member.clusters, columns, packed);
         let inertia = mode.inertia.then(|| fixed.inertia(centres.reach()));
         Pass { origin: self.observations.origin(), centres, fixed, inertia, changes: mode.changes }
     }
 
-    fn sparse_pass<'a>(&'a self, packed: &'a [T]) -> SparsePass<'a, T> {
+    fn sparse_pass<'a>(&'a self, member: &SharedMember, packed: &'a [T]) -> SparsePass<'a, T> {
         let (fixed, columns) = (self.observations.fixed(), self.observations.columns());
-        let centres = SparseCentres::packed(self.clusters, columns, packed);
+        let centres = SparseCentres::packed(member.clusters, columns, packed);
         SparsePass { centres, fixed, inertia: fixed.inertia(centres.reach()) }
     }
 }

@@ -1,4 +1,4 @@
-//! K-Means over distributed arrays: exact Lloyd iterations with greedy k-means++ seeds.
+//! K-Means over distributed arrays, or rows in files: exact Lloyd iterations, their seeds, and silhouettes.
 //!
 //! ```
 //! use girih_arrays::Array;
@@ -26,11 +26,15 @@ mod error;
 mod lloyd;
 mod model;
 mod observations;
+mod oversample;
 mod pruning;
 mod relocate;
 mod scratch;
 mod seed;
+mod silhouette;
 mod sparse;
+mod stream;
+mod sweep;
 mod tile;
 mod transform;
 
@@ -40,5 +44,7 @@ pub use girih_arrays::kernel::nearest::Real;
 pub use lloyd::{Begin, Hooks, Observer};
 pub use model::{Iteration, Model, Options};
 pub use observations::Observations;
+pub use oversample::Candidates;
 pub use seed::Seeds;
 pub use sparse::Csr;
+pub use stream::{RowSource, Storage};

@@ -6,9 +6,9 @@
 
 use crate::centroids::{means, shift};
 use crate::checkpoint::{Checkpoints, State};
-use crate::epoch::{Epoch, Keeps, Mode, Sums};
+use crate::epoch::{BOUNDS_BYTES, Epoch, Keeps, Mode, Sums};
 use crate::error::{Error, Result};
-use crate::model::{Iteration, Model, Options};
+use crate::model::{Iteration, Labels, Model, Options};
 use crate::observations::Observations;
 use crate::pruning::Pruning;
 use crate::relocate::relocate;
@@ -17,6 +17,11 @@ use girih_arrays::kernel::nearest::{Moves, Real};
 use girih_runtime::fingerprint::Fingerprint;
 use std::path::Path;
 use std::sync::Arc;
+
+/// Fits that share a pass at most: more gain little, for the centres of all must stay in cache.
+const FITS_MAX: usize = 8;
+/// Bytes that a fit keeps of each row: its label and two bounds.
+const ROW_BYTES: usize = 4 + BOUNDS_BYTES;
 
 /// Told of each iteration; true ends the fit, an error ends it on all ranks.
 pub type Observer<'a> = dyn FnMut(&Iteration) -> Result<bool, String> + 'a;
@@ -43,7 +48,6 @@ pub enum Begin<'a, T> {
 
 /// A fit on its way.
 struct Fit<T> {
-    epoch: Epoch<T>,
     state: State<T>,
     /// How far the centres moved last.
     moves: Arc<Moves>,
@@ -52,6 +56,11 @@ struct Fit<T> {
     settled: bool,
     /// The inertia of the last iteration, if it was wanted.
     inertia: Option<f64>,
+    /// Rows of each cluster in the last iteration.
+    counts: Vec<i64>,
+    /// Centres have length one.
+    unit: bool,
+    done: bool,
     /// Some rank wished to stop.
     stop: bool,
 }
@@ -84,16 +93,53 @@ impl<T: Real + Element + Default> Observations<T> {
     /// # Errors
     /// As `lloyd`. Replicated: `Error::Value` if the checkpoint is not there, is damaged or is of other data.
     pub fn lloyd_with(&self, begin: Begin<'_, T>, options: &Options, hooks: Hooks<'_>) -> Result<Model<T>> {
-        let Hooks { mut observer, checkpoints, mut interrupt } = hooks;
         let state = match begin {
-            Begin::Centres(start) => {
-                self.clusters_of(start)?;
-                State { iterations: 0, before: Vec::new(), centres: self.centred(start) }
-            }
+            Begin::Centres(start) => self.beginning(start)?,
             Begin::Checkpoint(path) => self.kept(path)?,
         };
-        let (clusters, rows) = (state.centres.len() / self.columns(), self.rows());
-        if clusters > rows {
+        Ok(self.fits(vec![state], options, hooks)?.pop().expect("one state makes one model"))
+    }
+
+    /// Fits from several starts at once, of any numbers of clusters: each pass over the data serves all of them.
+    ///
+    /// The models are those that `lloyd` makes of the starts one by one, bit for bit. So many share a pass that what
+    /// is kept for each takes no more than the data, and at most eight.
+    /// Cost: for each start as `lloyd`, but for the reading of the data and the number of messages.
+    ///
+    /// # Errors
+    /// As `lloyd`.
+    pub fn lloyd_many(
+        &self,
+        starts: &[&[T]],
+        options: &Options,
+        mut interrupt: Option<&mut dyn FnMut() -> bool>,
+    ) -> Result<Vec<Model<T>>> {
+        let mut models = Vec::with_capacity(starts.len());
+        for starts in starts.chunks(self.fits_at_once()) {
+            let states: Vec<State<T>> = starts.iter().map(|start| self.beginning(start)).collect::<Result<_>>()?;
+            let interrupt = interrupt.as_mut().map(|interrupt| &mut **interrupt as &mut dyn FnMut() -> bool);
+            models.extend(self.fits(states, options, Hooks { interrupt, ..Hooks::default() })?);
+            if models.last().is_some_and(|model| model.interrupted) {
+                break;
+            }
+        }
+        Ok(models)
+    }
+
+    fn fits_at_once(&self) -> usize {
+        let of_row = if self.may_keep(FITS_MAX * ROW_BYTES) { self.columns() * size_of::<T>() } else { 0 };
+        (of_row / ROW_BYTES).clamp(1, FITS_MAX)
+    }
+
+    fn beginning(&self, start: &[T]) -> Result<State<T>> {
+        self.clusters_of(start)?;
+        Ok(State { iterations: 0, before: Vec::new(), centres: self.centred(start) })
+    }
+
+    fn fits(&self, states: Vec<State<T>>, options: &Options, hooks: Hooks<'_>) -> Result<Vec<Model<T>>> {
+        let Hooks { mut observer, checkpoints, mut interrupt } = hooks;
+        let rows = self.rows();
+        if let Some(clusters) = states.iter().map(|state| self.clusters(state)).find(|&clusters| clusters > rows) {
             return Err(Error::Value(format!("n_samples={rows} should be >= n_clusters={clusters}.")));
         }
         let relative = if options.tolerance == 0.0 { 0.0 } else { options.tolerance * self.mean_variance()? };
@@ -101,70 +147,123 @@ impl<T: Real + Element + Default> Observations<T> {
         let watched = observer.is_some();
         let every = checkpoints.map_or(0, |checkpoints| checkpoints.every as u64);
         let limits = [options.iterations_max as u64, options.tolerance.to_bits(), options.shift.to_bits()];
-        let limits = [&limits[..], &[u64::from(watched), state.iterations as u64, every]].concat();
-        let pruning = Pruning::new(rows, !self.is_sparse(), clusters * self.columns(), options.prunes);
-        let made = Epoch::new(self, clusters, plan(&state.centres, &limits), pruning.keeps());
-        let epoch = self.agreed(made, |epoch| vec![epoch.graph()])?;
-        if !state.before.is_empty() {
-            // The labels of the iteration before, so that changes are counted from them.
-            epoch.run(self, &state.before, Mode::WHOLE)?;
-        }
-        let moves = Arc::new(Moves::new(&state.centres, &state.centres, self.columns()));
-        let mut fit = Fit { epoch, state, moves, pruning, settled: false, inertia: None, stop: false };
-        while fit.state.iterations < options.iterations_max {
+        let limits = [&limits[..], &[u64::from(watched), u64::from(options.unit), every]].concat();
+        let (epoch, mut fits) = self.begun(states, options, &limits)?;
+        while fits.iter().any(|fit| !fit.done) {
             let wish = interrupt.as_mut().is_some_and(|interrupt| interrupt());
-            let iteration = self.step(&mut fit, watched, wish)?;
-            let stop = match &mut observer {
-                Some(observer) => self.tell(&mut **observer, &iteration)?,
-                None => false,
-            };
-            if iteration.changed == 0 || iteration.shift <= tolerance || stop {
-                break;
-            }
-            if let Some(Checkpoints { path, every }) = checkpoints
-                && (fit.stop || iteration.number.is_multiple_of(*every))
-            {
-                self.keep(path, &fit.state)?;
-            }
-            if fit.stop {
-                break;
+            let iterations = self.step(&epoch, &mut fits, watched, wish)?;
+            for (fit, iteration) in fits.iter_mut().zip(iterations) {
+                let Some(iteration) = iteration else { continue };
+                let stop = match &mut observer {
+                    Some(observer) => self.tell(&mut **observer, &iteration)?,
+                    None => false,
+                };
+                fit.done = iteration.changed == 0 || iteration.shift <= tolerance || stop;
+                if let Some(Checkpoints { path, every }) = checkpoints
+                    && !fit.done
+                    && (fit.stop || iteration.number.is_multiple_of(*every))
+                {
+                    self.keep(path, &fit.state)?;
+                }
+                fit.done |= fit.stop || iteration.number >= options.iterations_max;
             }
         }
-        Ok(Model { tolerance, ..self.finished(fit)? })
+        self.finished(&epoch, fits, tolerance)
     }
 
-    /// One iteration: labels by the centres, then centres by the labels.
-    fn step(&self, fit: &mut Fit<T>, watched: bool, stop: bool) -> Result<Iteration> {
+    fn clusters(&self, state: &State<T>) -> usize {
+        state.centres.len() / self.columns()
+    }
+
+    /// The graph of these fits, and the fits before their next iteration.
+    fn begun(&self, states: Vec<State<T>>, options: &Options, limits: &[u64]) -> Result<(Epoch<T>, Vec<Fit<T>>)> {
+        let prunes = options.prunes && self.may_keep(BOUNDS_BYTES * states.len());
+        let mut fits: Vec<Fit<T>> = Vec::with_capacity(states.len());
+        let mut print = plan(&[] as &[T], limits);
+        for state in states {
+            print = plan(&state.centres, &[print.value(), state.iterations as u64]);
+            let pruning = Pruning::new(self.rows(), !self.is_sparse(), state.centres.len(), prunes);
+            let moves = Arc::new(Moves::new(&state.centres, &state.centres, self.columns()));
+            let done = state.iterations >= options.iterations_max;
+            let (settled, inertia, counts, stop) = (false, None, Vec::new(), false);
+            let unit = options.unit;
+            fits.push(Fit { state, moves, pruning, settled, inertia, counts, unit, done, stop });
+        }
+        let members: Vec<(usize, Keeps)> =
+            fits.iter().map(|fit| (self.clusters(&fit.state), fit.pruning.keeps())).collect();
+        let epoch = self.agreed(Epoch::new(self, &members, print), |epoch| vec![epoch.graph()])?;
+        if fits.iter().any(|fit| !fit.state.before.is_empty()) {
+            // The labels of the iteration before, so that changes are counted from them.
+            let before = |fit: &'_ Fit<T>| (!fit.state.before.is_empty()).then(|| fit.state.before.clone());
+            let before: Vec<Option<Vec<T>>> = fits.iter().map(before).collect();
+            let runs = before.iter().map(|before| before.as_ref().map(|before| (&before[..], Mode::WHOLE)));
+            epoch.run_all(self, runs.collect())?;
+        }
+        Ok((epoch, fits))
+    }
+
+    /// One iteration of the fits that are not done: labels by the centres, then centres by the labels.
+    fn step(&self, epoch: &Epoch<T>, fits: &mut [Fit<T>], watched: bool, stop: bool) -> Result<Vec<Option<Iteration>>> {
+        let runs = fits.iter().map(|fit| {
+            let mode = || Mode { stop, ..fit.pruning.mode(&fit.moves, watched) };
+            (!fit.done).then(|| (&fit.state.centres[..], mode()))
+        });
+        let found = epoch.run_all(self, runs.collect())?;
+        let mut iterations = Vec::with_capacity(fits.len());
+        for (at, (fit, found)) in fits.iter_mut().zip(found).enumerate() {
+            let Some(sums) = found else {
+                iterations.push(None);
+                continue;
+            };
+            iterations.push(Some(self.advance(epoch.labels(at), fit, sums)?));
+        }
+        Ok(iterations)
+    }
+
+    fn advance(&self, labels: &[Labels], fit: &mut Fit<T>, mut sums: Sums) -> Result<Iteration> {
         let centres = std::mem::take(&mut fit.state.centres);
-        let mut sums = fit.epoch.run(self, &centres, Mode { stop, ..fit.pruning.mode(&fit.moves, watched) })?;
         fit.stop = sums.stop;
         fit.pruning.learn(&sums);
-        relocate(self, &fit.epoch.labels, &centres, &mut sums.words)?;
+        relocate(self, labels, &centres, &mut sums.words)?;
         let next = means(centres.len() / self.columns(), self.columns(), self.fixed(), &sums.words);
+        let next = if fit.unit { self.on_the_sphere(&next) } else { next };
         let moved = shift(&centres, &next);
         fit.moves = Arc::new(Moves::new(&centres, &next, self.columns()));
         // Equal labels give equal sums, so unless a cluster was relocated nothing is left to do.
         fit.settled = next == centres;
         fit.inertia = sums.inertia;
         fit.state = State { iterations: fit.state.iterations + 1, before: centres, centres: next };
-        let Sums { inertia, changed, looked_at, .. } = sums;
+        let Sums { inertia, changed, looked_at, counts, .. } = sums;
+        fit.counts = counts;
         let inertia = inertia.unwrap_or(f64::NAN);
         Ok(Iteration { number: fit.state.iterations, inertia, shift: moved, changed, looked_at })
     }
 
-    /// The model of the last centres, with labels and inertia that belong to them.
-    fn finished(&self, fit: Fit<T>) -> Result<Model<T>> {
-        let Fit { epoch, state, moves, pruning, settled, inertia, stop } = fit;
-        let inertia = match inertia {
-            Some(inertia) if settled => inertia,
-            _ => {
-                let mode = if settled && !self.is_sparse() { Mode::INERTIA } else { pruning.mode(&moves, true) };
-                epoch.run(self, &state.centres, mode)?.known_inertia()
+    /// The models of the last centres, with labels and inertias that belong to them.
+    fn finished(&self, epoch: &Epoch<T>, mut fits: Vec<Fit<T>>, tolerance: f64) -> Result<Vec<Model<T>>> {
+        let wanted = |fit: &Fit<T>| !fit.settled || fit.inertia.is_none();
+        if fits.iter().any(wanted) {
+            let runs = fits.iter().map(|fit| {
+                let still = fit.settled && !self.is_sparse();
+                let mode = || if still { Mode::INERTIA } else { fit.pruning.mode(&fit.moves, true) };
+                wanted(fit).then(|| (&fit.state.centres[..], mode()))
+            });
+            let found = epoch.run_all(self, runs.collect())?;
+            for (fit, sums) in fits.iter_mut().zip(found) {
+                if let Some(sums) = sums {
+                    fit.inertia = Some(sums.known_inertia());
+                    fit.counts = sums.counts;
+                }
             }
-        };
-        let counts = epoch.counts();
-        let model = self.model(epoch, &state.centres, inertia, state.iterations, &counts);
-        Ok(Model { interrupted: stop, ..model })
+        }
+        let models = fits.into_iter().enumerate().map(|(at, fit)| {
+            let Fit { state, inertia, counts, stop, .. } = fit;
+            let inertia = inertia.expect("every fit has been asked for it");
+            let labels = epoch.labels(at).to_vec();
+            let model = self.model(labels, &state.centres, inertia, state.iterations, &counts);
+            Model { tolerance, interrupted: stop, ..model }
+        });
+        Ok(models.collect())
     }
 
     /// The nearest of these centres, k×d in C order, for each row: a model without iterations.
@@ -176,11 +275,10 @@ impl<T: Real + Element + Default> Observations<T> {
     pub fn assign(&self, centres: &[T]) -> Result<Model<T>> {
         let clusters = self.clusters_of(centres)?;
         let centred = self.centred(centres);
-        let made = Epoch::new(self, clusters, plan(centres, &[]), Keeps::NOTHING);
+        let made = Epoch::new(self, &[(clusters, Keeps::NOTHING)], plan(centres, &[]));
         let epoch = self.agreed(made, |epoch| vec![epoch.graph()])?;
-        let inertia = epoch.run(self, &centred, Mode::WHOLE)?.known_inertia();
-        let counts = epoch.counts();
-        Ok(self.model(epoch, &centred, inertia, 0, &counts))
+        let sums = epoch.run(self, &centred, Mode::WHOLE)?;
+        Ok(self.model(epoch.labels(0).to_vec(), &centred, sums.known_inertia(), 0, &sums.counts))
     }
 
     pub(crate) fn clusters_of(&self, centres: &[T]) -> Result<usize> {
@@ -198,6 +296,18 @@ impl<T: Real + Element + Default> Observations<T> {
         rows.flat_map(|row| row.iter().zip(self.origin().iter()).map(centred)).collect()
     }
 
+    /// Centred centres moved to length one, but for one at zero.
+    fn on_the_sphere(&self, centred: &[T]) -> Vec<T> {
+        let mut plain = self.shifted(centred);
+        for centre in plain.chunks_exact_mut(self.columns()) {
+            let norm = centre.iter().map(|value| value.widen() * value.widen()).sum::<f64>().sqrt();
+            if norm > 0.0 {
+                centre.iter_mut().for_each(|value| *value = T::narrow(value.widen() / norm));
+            }
+        }
+        self.centred(&plain)
+    }
+
     /// Centres as they were before `centred`.
     pub(crate) fn shifted(&self, centred: &[T]) -> Vec<T> {
         let rows = centred.chunks_exact(self.columns());
@@ -207,7 +317,7 @@ impl<T: Real + Element + Default> Observations<T> {
 
     pub(crate) fn model(
         &self,
-        epoch: Epoch<T>,
+        labels: Vec<Labels>,
         centred: &[T],
         inertia: f64,
         iterations: usize,
@@ -215,7 +325,7 @@ impl<T: Real + Element + Default> Observations<T> {
     ) -> Model<T> {
         let centres = self.shifted(centred);
         let clusters = counts.iter().filter(|&&count| count > 0).count();
-        Model { centres, inertia, tolerance: 0.0, iterations, clusters, interrupted: false, labels: epoch.labels }
+        Model { centres, inertia, tolerance: 0.0, iterations, clusters, interrupted: false, labels }
     }
 
     /// The observers' common answer.

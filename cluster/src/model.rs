@@ -15,11 +15,13 @@ pub struct Options {
     pub shift: f64,
     /// Rows whose nearest centre cannot have changed are left out, if that pays; the result is the same.
     pub prunes: bool,
+    /// Centres are moved to length one after each iteration: with rows of length one, K-Means by angles.
+    pub unit: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { iterations_max: 300, tolerance: 1e-4, shift: 0.0, prunes: true }
+        Options { iterations_max: 300, tolerance: 1e-4, shift: 0.0, prunes: true, unit: false }
     }
 }
 

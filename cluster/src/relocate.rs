@@ -34,7 +34,7 @@ pub(crate) fn relocate<T: Real + Element + Default>(
     if empty.is_empty() {
         return Ok(());
     }
-    let mine = farthest(observations, labels, centres, empty.len());
+    let mine = observations.settled(farthest(observations, labels, centres, empty.len()))?;
     let pack = |far: &Far| {
         [far.distance.to_bits(), far.row, far.label as u64, far.weight.to_bits()].map(u64::to_ne_bytes).concat()
     };
@@ -70,16 +70,16 @@ fn farthest<T: Real + Element + Default>(
     labels: &[Labels],
     centres: &[T],
     count: usize,
-) -> Vec<Far> {
+) -> Result<Vec<Far>, String> {
     let mut far = Vec::new();
     for (tile, labels) in observations.tiles().iter().zip(labels) {
-        let (rows, labels) = (tile.cell.read(), labels.cell.read());
+        let labels = labels.cell.read();
         let labels = labels.of::<i32>();
         let mut apart = vec![0.0; labels.len()];
-        tile.with_rows(rows.of::<T>(), |rows| match rows {
+        tile.lend(|rows| match rows {
             Rows::Dense(rows) => distances(rows, observations.origin(), centres, labels, &mut apart),
             Rows::Sparse(rows) => sparse_distances(&rows, centres, observations.columns(), labels, &mut apart),
-        });
+        })?;
         let weights = tile.weights.as_ref().map(|weights| weights.cell.read());
         let weights = weights.as_ref().map(|cell| tile.weights_of(cell.of::<T>()));
         far.extend(labels.iter().zip(apart).enumerate().map(|(at, (&label, distance))| Far {
@@ -90,7 +90,7 @@ fn farthest<T: Real + Element + Default>(
         }));
         keep_farthest(&mut far, count);
     }
-    far
+    Ok(far)
 }
 
 fn keep_farthest(far: &mut Vec<Far>, count: usize) {

@@ -19,11 +19,12 @@ use girih_arrays::kernel::nearest::{
 };
 use girih_runtime::fingerprint::Fingerprint;
 use girih_runtime::graph::Access::{Read, Write};
-use girih_runtime::graph::{Access, Body, Graph, GraphBuilder};
+use girih_runtime::graph::{Body, Graph, GraphBuilder};
 use girih_runtime::ids::{BlockId, Rank};
 use girih_runtime::memory::BlockCell;
 use girih_runtime::world::World;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 const WORD: usize = size_of::<i64>();
@@ -275,11 +276,11 @@ impl<T: Real + Element + Default> Parts<T> {
         let words = 2 * self.trials + 1;
         let blocks = self.bind(&mut graph);
         let mut of_tiles = Vec::new();
-        for (index, &(rows, closest, weights)) in blocks.iter().enumerate() {
+        for (index, (closest, cells)) in blocks.iter().enumerate() {
             let out = graph.block(rank, words * WORD)?;
             let domain = world.domain_of_tile(index, blocks.len());
-            let mut accesses = vec![Read(rows), Write(closest), Write(out)];
-            accesses.extend(weights.map(Read));
+            let mut accesses = vec![Write(*closest), Write(out)];
+            accesses.extend(cells.iter().map(|&cell| Read(cell)));
             graph.task("measure", rank, domain, &accesses, || self.measure_tile(index))?;
             of_tiles.push(out);
         }
@@ -312,7 +313,7 @@ impl<T: Real + Element + Default> Parts<T> {
         let (tile, columns) = (self.observations.tiles()[index].clone(), self.observations.columns());
         let nearest = Arc::clone(&self.nearest[index]);
         Box::new(move |context| {
-            let (rows, mut closest, mut out) = (context.read(0), context.write(1), context.write(2));
+            let (mut closest, mut out) = (context.write(0), context.write(1));
             let (newest, apart, candidates, scale) = {
                 let parameters = parameters.lock().unwrap_or_else(PoisonError::into_inner);
                 let Parameters { newest, apart, candidates, scale, .. } = &*parameters;
@@ -321,10 +322,10 @@ impl<T: Real + Element + Default> Parts<T> {
             let (largest, out) = out.of_mut::<i64>().split_last_mut().expect("a word for the largest");
             out.fill(0);
             let out = &mut out[..candidates.len() / columns * 2];
-            let weights = tile.weights.is_some().then(|| context.read(3));
+            let weights = tile.weights.as_ref().map(|weights| weights.cell.borrow());
             let weights = weights.as_ref().map(|all| tile.weights_of(all.of::<T>()));
             let closest = closest.of_mut::<f64>();
-            let found = tile.with_rows(rows.of::<T>(), |rows| match rows {
+            let found = tile.lend(|rows| match rows {
                 Rows::Dense(rows) => scratches.lend(|scratch| {
                     // Only this task looks at these numbers.
                     let mut nearest = nearest.write();
@@ -337,7 +338,7 @@ impl<T: Real + Element + Default> Parts<T> {
                     sparse_potentials((&rows, columns), &candidates, (&*closest, weights), &scale, out);
                     largest
                 }
-            });
+            })?;
             *largest = found.to_bits() as i64;
             Ok(())
         })
@@ -352,20 +353,14 @@ impl<T: Real + Element + Default> Parts<T> {
         let rows_words = self.trials * row_words::<T>(self.observations.columns());
         let (slots, mine) = slots(&mut graph, rows_words + 1)?;
         let mut accesses = vec![Write(mine)];
-        accesses.extend(blocks.iter().map(|&(_, closest, _)| Read(closest)));
-        // A replicated array is one block for all tiles; else each tile has its own.
-        let mut places = Places::default();
-        for &(rows, _, weights) in &blocks {
-            places.rows.push(place(&mut accesses, rows));
-            places.weights.extend(weights.map(|weights| place(&mut accesses, weights)));
-        }
-        graph.task("find", rank, 0, &accesses, || self.find_rows(places))?;
+        accesses.extend(blocks.iter().map(|(closest, _)| Read(*closest)));
+        graph.task("find", rank, 0, &accesses, || self.find_rows())?;
         graph.all_reduce_and_agree(&slots);
         Ok((Arc::new(graph.finish()?), mine))
     }
 
-    /// Reads, behind the block it writes: every tile's closest distances, and the rows and weights where `places` says.
-    fn find_rows(&self, places: Places) -> Body {
+    /// Reads, behind the block it writes, every tile's closest distances.
+    fn find_rows(&self) -> Body {
         let (parameters, scratches) = (Arc::clone(&self.parameters), self.scratches.clone());
         let tiles = self.observations.tiles().to_vec();
         let columns = self.observations.columns();
@@ -378,19 +373,16 @@ impl<T: Real + Element + Default> Parts<T> {
             let mut lowered: HashMap<usize, Vec<f64>> = HashMap::new();
             for target in &parameters.targets {
                 let tile = &tiles[target.tile];
-                let rows = context.read(places.rows[target.tile]);
-                let closest = lowered.entry(target.tile).or_insert_with(|| {
-                    let mut closest = context.read(1 + target.tile).of::<f64>().to_vec();
+                if let Entry::Vacant(vacant) = lowered.entry(target.tile) {
+                    let closest = vacant.insert(context.read(1 + target.tile).of::<f64>().to_vec());
                     let newest = &parameters.newest;
-                    tile.with_rows(rows.of::<T>(), |rows| match rows {
-                        Rows::Dense(rows) => {
-                            scratches.lend(|scratch| lower_closest(rows, newest, &mut closest, scratch))
-                        }
-                        Rows::Sparse(rows) => sparse_lower_closest(&rows, newest, &mut closest),
-                    });
-                    closest
-                });
-                let weights = places.weights.get(target.tile).map(|&place| context.read(place));
+                    tile.lend(|rows| match rows {
+                        Rows::Dense(rows) => scratches.lend(|scratch| lower_closest(rows, newest, closest, scratch)),
+                        Rows::Sparse(rows) => sparse_lower_closest(&rows, newest, closest),
+                    })?;
+                }
+                let closest = &lowered[&target.tile];
+                let weights = tile.weights.as_ref().map(|weights| weights.cell.borrow());
                 let weights = weights.as_ref().map(|all| tile.weights_of(all.of::<T>()));
                 let found = find((&closest[..], weights), &parameters.scale, target.potential);
                 let row = found.ok_or("the potentials of a tile changed between two passes")?;
@@ -398,15 +390,15 @@ impl<T: Real + Element + Default> Parts<T> {
                 let words = row_words::<T>(columns);
                 let (index, values) = out[target.draw * words..][..words].split_at_mut(1);
                 index[0] = row as i64;
-                let found = tile.row(rows.of::<T>(), row, columns);
+                let found = tile.lend::<T, _>(|rows| rows.row(row - tile.rows.start, columns))?;
                 bytemuck::cast_slice_mut(values)[..columns].copy_from_slice(&found);
             }
             Ok(())
         })
     }
 
-    /// Blocks of this rank's tiles: rows, closest distances and weights.
-    fn bind(&self, graph: &mut GraphBuilder) -> Vec<(BlockId, BlockId, Option<BlockId>)> {
+    /// Blocks of this rank's tiles: closest distances, and what holds rows and weights.
+    fn bind(&self, graph: &mut GraphBuilder) -> Vec<(BlockId, Vec<BlockId>)> {
         let rank = graph.rank();
         let mut bound = HashMap::new();
         let tiles = self.observations.tiles().iter().zip(&self.closest);
@@ -415,26 +407,10 @@ impl<T: Real + Element + Default> Parts<T> {
                 let bind = || graph.bind(rank, cell.bytes(), Some(Arc::clone(cell)));
                 *bound.entry(Arc::as_ptr(cell)).or_insert_with(bind)
             };
-            (bind(&tile.cell), bind(closest), tile.weights.as_ref().map(|weights| bind(&weights.cell)))
+            (bind(closest), tile.cells().map(bind).collect())
         });
         blocks.collect()
     }
-}
-
-/// Where the task that finds rows reads those of each tile, and their weights if they have some.
-#[derive(Default)]
-struct Places {
-    rows: Vec<usize>,
-    weights: Vec<usize>,
-}
-
-/// The place of a block among accesses; adds it if it is not among them.
-fn place(accesses: &mut Vec<Access>, block: BlockId) -> usize {
-    let known = accesses.iter().position(|access| matches!(access, Read(own) if *own == block));
-    known.unwrap_or_else(|| {
-        accesses.push(Read(block));
-        accesses.len() - 1
-    })
 }
 
 /// A block of `words` on every rank, and this rank's.

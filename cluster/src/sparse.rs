@@ -5,8 +5,8 @@
 //! Never here: arithmetic of rows (see `kernel::nearest::sparse`).
 
 use crate::error::{Error, Result};
-use crate::observations::{Observations, Source, check_finite};
-use crate::tile::{Pattern, Tile};
+use crate::observations::{Form, Observations, check_finite};
+use crate::tile::{Pattern, Place, Tile};
 use girih_arrays::kernel::nearest::{FixedPoint, Real, Scale};
 use girih_arrays::{Element, RowDistribution};
 use girih_runtime::world::World;
@@ -55,14 +55,13 @@ impl<T: Real + Element> Observations<T> {
                 *reach = if other <= *reach { *reach } else { other };
             }
         }
-        let narrow: Vec<T> = reach.iter().map(|&reach| T::narrow(reach)).collect();
-        check_finite::<T>("X", &narrow, &[])?;
+        check_finite::<T>("X", &reach, &[], reach.iter().any(|reach| reach.is_nan()))?;
         let mean_variance = mean_variance::<T>(world, &tiles, &reach, rows)?;
         // Entries are seldom all near the largest, so there are two limbs for any type.
         let fixed = Arc::new(FixedPoint::new(&reach, rows as u64, 2));
         let origin = Arc::new(vec![T::ZERO; columns]);
-        let source = Source::Sparse { mean_variance };
-        Ok(Observations { world: world.clone(), source, rows, columns, tiles, origin, fixed })
+        let (world, form, mean_variance) = (world.clone(), Form::Sparse, Arc::new(mean_variance.into()));
+        Ok(Observations { world, form, rows, columns, tiles, origin, fixed, mean_variance })
     }
 }
 
@@ -90,14 +89,16 @@ fn copy_tile<T: Real + Element>(world: &World, matrix: &Csr<T>, rows: Range<usiz
     let columns = world.memory().block(entries.len() * size_of::<u32>())?;
     columns.write().of_mut::<u32>().copy_from_slice(&matrix.columns[entries.clone()]);
     let pattern = Some(Pattern { starts: Arc::new(starts), columns });
-    Ok(Tile { rows, cell, values: 0..entries.len(), pattern, weights: None })
+    let place = Place::Block { cell, values: 0..entries.len() };
+    Ok(Tile { rows, place, pattern, weights: None })
 }
 
 /// Calls `body` with the column and value of each entry of these tiles.
 fn each_entry<T: Real>(tiles: &[Tile], mut body: impl FnMut(usize, f64)) {
     for tile in tiles {
-        let (values, pattern) = (tile.cell.read(), tile.pattern.as_ref().expect("the tiles are sparse"));
-        let columns = pattern.columns.read();
+        let Place::Block { cell, .. } = &tile.place else { unreachable!("sparse rows are in memory") };
+        let columns = tile.pattern.as_ref().expect("the tiles are sparse").columns.borrow();
+        let values = cell.borrow();
         let entries = columns.of::<u32>().iter().zip(values.of::<T>());
         entries.for_each(|(&column, value)| body(column as usize, value.widen()));
     }

@@ -2,7 +2,7 @@
 //!
 //! Never here: numbers about columns, messages.
 
-use crate::error::Result;
+use crate::stream::Stream;
 use girih_arrays::kernel::nearest::{Real, SparseRows};
 use girih_arrays::{Array, RowDistribution};
 use girih_runtime::memory::BlockCell;
@@ -14,14 +14,21 @@ use std::sync::Arc;
 pub(crate) struct Tile {
     /// Rows, counted over all ranks.
     pub(crate) rows: Range<usize>,
-    /// The block they lie in.
-    pub(crate) cell: Arc<BlockCell>,
-    /// Their values within the block; of sparse rows, those of their entries.
-    pub(crate) values: Range<usize>,
+    /// Where their values are; of sparse rows, those of their entries.
+    pub(crate) place: Place,
     /// Where the entries of sparse rows lie.
     pub(crate) pattern: Option<Pattern>,
     /// How often they count, if not once each.
     pub(crate) weights: Option<Weights>,
+}
+
+/// Where the values of a tile are.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// In memory: a part of a block.
+    Block { cell: Arc<BlockCell>, values: Range<usize> },
+    /// Read when they are needed; `next` are the rows that will be needed after them.
+    Stored { stream: Arc<Stream>, next: Range<usize> },
 }
 
 /// The entries of the sparse rows of a tile: a column for each value, as `SparseRows` has them.
@@ -45,22 +52,40 @@ impl Tile {
         &all[self.weights.as_ref().expect("only weighted tiles are asked").values.clone()]
     }
 
-    /// Calls `body` with the tile's rows: those of the block whose values these are.
-    pub(crate) fn with_rows<T: Real, R>(&self, all: &[T], body: impl FnOnce(Rows<T>) -> R) -> R {
-        let values = &all[self.values.clone()];
-        match &self.pattern {
-            None => body(Rows::Dense(values)),
-            Some(Pattern { starts, columns }) => {
-                let columns = &columns.read();
-                body(Rows::Sparse(SparseRows { starts, columns: &columns.of::<u32>()[self.values.clone()], values }))
+    /// Calls `body` with the tile's rows.
+    ///
+    /// # Errors
+    /// Local: a text, if they could not be read.
+    pub(crate) fn lend<T: Real, R>(&self, body: impl FnOnce(Rows<T>) -> R) -> Result<R, String> {
+        Ok(match (&self.place, &self.pattern) {
+            (Place::Stored { stream, next }, _) => {
+                let loan = stream.lend(&self.rows, next)?;
+                let bytes = loan.read();
+                body(Rows::Dense(bytemuck::cast_slice(&bytes[..loan.bytes()])))
             }
-        }
+            (Place::Block { cell, values }, None) => body(Rows::Dense(&cell.borrow().of::<T>()[values.clone()])),
+            (Place::Block { cell, values }, Some(Pattern { starts, columns })) => {
+                let (cell, columns) = (cell.borrow(), columns.borrow());
+                let (columns, values) = (&columns.of::<u32>()[values.clone()], &cell.of::<T>()[values.clone()]);
+                body(Rows::Sparse(SparseRows { starts, columns, values }))
+            }
+        })
     }
 
-    /// A row of the tile, written out; `row` is counted over all ranks.
-    pub(crate) fn row<T: Real>(&self, all: &[T], row: usize, columns: usize) -> Vec<T> {
-        let row = row - self.rows.start;
-        self.with_rows(all, |rows| match rows {
+    /// The blocks that hold what a graph's task reads of the tile.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = &Arc<BlockCell>> {
+        let rows = match &self.place {
+            Place::Block { cell, .. } => Some(cell),
+            Place::Stored { .. } => None,
+        };
+        rows.into_iter().chain(self.weights.as_ref().map(|weights| &weights.cell))
+    }
+}
+
+impl<T: Real> Rows<'_, T> {
+    /// One of the rows, written out.
+    pub(crate) fn row(&self, row: usize, columns: usize) -> Vec<T> {
+        match self {
             Rows::Dense(values) => values[row * columns..][..columns].to_vec(),
             Rows::Sparse(rows) => {
                 let mut dense = vec![T::ZERO; columns];
@@ -68,7 +93,7 @@ impl Tile {
                 places.iter().zip(values).for_each(|(&column, &value)| dense[column as usize] = value);
                 dense
             }
-        })
+        }
     }
 }
 
@@ -79,7 +104,7 @@ pub(crate) enum Rows<'a, T> {
 }
 
 /// This rank's rows by tile. Of a replicated array each rank takes a part, as if it were divided.
-pub(crate) fn tiles(x: &Array, rows: usize, columns: usize) -> Result<Vec<Tile>> {
+pub(crate) fn tiles(x: &Array, rows: usize, columns: usize) -> girih_arrays::Result<Vec<Tile>> {
     let world = x.world();
     let part = x.part()?;
     let distribution = RowDistribution::new(rows, world.size(), world.config().tile_bytes);
@@ -89,7 +114,22 @@ pub(crate) fn tiles(x: &Array, rows: usize, columns: usize) -> Result<Vec<Tile>>
         let holder = holder.expect("tiles of arrays with equally many rows are aligned");
         let skip = rows.start - holder.rows.start;
         let values = skip * columns..(skip + rows.len()) * columns;
-        Tile { rows, cell: Arc::clone(&holder.cell), values, pattern: None, weights: None }
+        let place = Place::Block { cell: Arc::clone(&holder.cell), values };
+        Tile { rows, place, pattern: None, weights: None }
     };
     Ok(mine.map(tile).collect())
+}
+
+/// These rows in pieces of `piece` rows, counted from the first row of all, each read from the stream.
+pub(crate) fn pieces(stream: &Arc<Stream>, rows: &Range<usize>, piece: usize) -> Vec<Tile> {
+    let first = rows.start / piece * piece;
+    let starts = (first..rows.end).step_by(piece);
+    let cut = |start: usize| start.max(rows.start)..(start + piece).min(rows.end);
+    let cuts: Vec<Range<usize>> = starts.map(cut).filter(|rows| !rows.is_empty()).collect();
+    let tile = |at: usize| {
+        // After the last comes the first, of the next pass.
+        let (stream, next) = (Arc::clone(stream), cuts[(at + 1) % cuts.len()].clone());
+        Tile { rows: cuts[at].clone(), place: Place::Stored { stream, next }, pattern: None, weights: None }
+    };
+    (0..cuts.len()).map(tile).collect()
 }

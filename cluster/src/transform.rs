@@ -13,6 +13,7 @@ use girih_runtime::fingerprint::Fingerprint;
 use girih_runtime::graph::Access::{Read, Write};
 use girih_runtime::graph::Graph;
 use girih_runtime::ids::BlockId;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 impl<T: Real + Element + Default> Observations<T> {
@@ -39,18 +40,7 @@ impl<T: Real + Element + Default> Observations<T> {
     /// # Errors
     /// As the runtime's.
     pub fn own_distances(&self, model: &Model<T>) -> Result<(Vec<f64>, f64)> {
-        let centred = self.centred(&model.centres);
-        let mut apart = Vec::new();
-        for (tile, labels) in self.tiles().iter().zip(&model.labels) {
-            let (rows, labels) = (tile.cell.read(), labels.cell.read());
-            let labels = labels.of::<i32>();
-            let mut squares = vec![0.0; labels.len()];
-            tile.with_rows(rows.of::<T>(), |rows| match rows {
-                Rows::Dense(rows) => distances(rows, self.origin(), &centred, labels, &mut squares),
-                Rows::Sparse(rows) => sparse_distances(&rows, &centred, self.columns(), labels, &mut squares),
-            });
-            apart.extend(squares.into_iter().map(f64::sqrt));
-        }
+        let apart = self.settled(self.own_apart(model))?;
         // Summed as integers, so that the mean has the same bits on any number of ranks.
         let largest = apart.iter().copied().fold(0.0, f64::max);
         let told = self.world().all_gather_bytes(largest.to_ne_bytes().to_vec())?;
@@ -65,6 +55,22 @@ impl<T: Real + Element + Default> Observations<T> {
         Ok((apart, scale.value_of_total(total) / self.rows() as f64))
     }
 
+    fn own_apart(&self, model: &Model<T>) -> Result<Vec<f64>, String> {
+        let centred = self.centred(&model.centres);
+        let mut apart = Vec::new();
+        for (tile, labels) in self.tiles().iter().zip(&model.labels) {
+            let labels = labels.cell.read();
+            let labels = labels.of::<i32>();
+            let mut squares = vec![0.0; labels.len()];
+            tile.lend(|rows| match rows {
+                Rows::Dense(rows) => distances(rows, self.origin(), &centred, labels, &mut squares),
+                Rows::Sparse(rows) => sparse_distances(&rows, &centred, self.columns(), labels, &mut squares),
+            })?;
+            apart.extend(squares.into_iter().map(f64::sqrt));
+        }
+        Ok(apart)
+    }
+
     /// One step without relocation: the labels of the rows, and the means of each label's rows with their number.
     ///
     /// A centre without rows stays where it is. Cost: as an iteration of `lloyd`, and an agreement.
@@ -74,12 +80,12 @@ impl<T: Real + Element + Default> Observations<T> {
     pub fn update(&self, centres: &[T]) -> Result<(Model<T>, Vec<T>, Vec<i64>)> {
         let (clusters, centred) = (self.clusters_of(centres)?, self.centred(centres));
         let plan = Fingerprint::default().bytes(bytemuck::cast_slice(centres));
-        let epoch = self.agreed(Epoch::new(self, clusters, plan, Keeps::NOTHING), |epoch| vec![epoch.graph()])?;
+        let made = Epoch::new(self, &[(clusters, Keeps::NOTHING)], plan);
+        let epoch = self.agreed(made, |epoch| vec![epoch.graph()])?;
         let sums = epoch.run(self, &centred, Mode::WHOLE)?;
-        let counts = epoch.counts();
         let means = self.shifted(&means_or(&centred, self.columns(), self.fixed(), &sums.words));
-        let model = self.model(epoch, &centred, sums.known_inertia(), 0, &counts);
-        Ok((Model { centres: centres.to_vec(), ..model }, means, counts))
+        let model = self.model(epoch.labels(0).to_vec(), &centred, sums.known_inertia(), 0, &sums.counts);
+        Ok((Model { centres: centres.to_vec(), ..model }, means, sums.counts))
     }
 
     fn distances_graph(&self, centres: &[T], clusters: usize) -> Result<(Arc<Graph>, Vec<BlockId>)> {
@@ -89,24 +95,27 @@ impl<T: Real + Element + Default> Observations<T> {
         let what = format!("{clusters} centres of {} {:?}", T::DTYPE, [self.rows(), columns]);
         graph.describe(&what, Fingerprint::default().bytes(bytemuck::cast_slice(centres)));
         let (centres, scratches) = (Arc::new(centres.to_vec()), Scratches::new());
-        let mut blocks = Vec::with_capacity(tiles.len());
+        let (mut blocks, mut bound) = (Vec::with_capacity(tiles.len()), HashMap::new());
         for (index, tile) in tiles.iter().enumerate() {
-            let rows = graph.bind(rank, tile.cell.bytes(), Some(Arc::clone(&tile.cell)));
             let out = graph.block(rank, tile.rows.len() * clusters * size_of::<T>())?;
             blocks.push(out);
+            let mut accesses = vec![Write(out)];
+            for cell in tile.cells() {
+                let bind = || graph.bind(rank, cell.bytes(), Some(Arc::clone(cell)));
+                accesses.push(Read(*bound.entry(Arc::as_ptr(cell)).or_insert_with(bind)));
+            }
             let domain = world.domain_of_tile(index, tiles.len());
             let (tile, centres, scratches) = (tile.clone(), Arc::clone(&centres), scratches.clone());
-            graph.task("distances", rank, domain, &[Read(rows), Write(out)], || {
+            graph.task("distances", rank, domain, &accesses, || {
                 Box::new(move |context| {
-                    let (rows, mut out) = (context.read(0), context.write(1));
+                    let mut out = context.write(0);
                     let out = out.of_mut::<T>();
-                    tile.with_rows(rows.of::<T>(), |rows| match rows {
+                    tile.lend(|rows| match rows {
                         Rows::Dense(rows) => {
                             scratches.lend(|scratch| all_distances((rows, columns), &centres, out, scratch));
                         }
                         Rows::Sparse(rows) => all_sparse_distances((&rows, columns), &centres, out),
-                    });
-                    Ok(())
+                    })
                 })
             })?;
         }

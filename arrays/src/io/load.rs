@@ -107,7 +107,7 @@ fn read_part(world: &World, file: &Arc<File>, layout: &Arc<Layout>, part: &Part)
     Ok(troubles.take())
 }
 
-fn read_rows(file: &File, layout: &Layout, rows: &Range<usize>, out: &mut [u8]) -> Result<(), Trouble> {
+pub(super) fn read_rows(file: &File, layout: &Layout, rows: &Range<usize>, out: &mut [u8]) -> Result<(), Trouble> {
     let (item, row_elements) = (layout.dtype.bytes(), layout.shape.row_elements());
     if layout.fortran && layout.shape.len() > 1 {
         read_columns(file, layout, rows, out)?;

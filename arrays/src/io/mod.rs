@@ -7,6 +7,9 @@
 mod header;
 mod load;
 mod save;
+mod stored;
+
+pub use stored::NpyFile;
 
 use crate::array::Array;
 use crate::dtype::DType;

@@ -44,6 +44,7 @@ from girih.errors import DivergenceError, RankError  # noqa: E402
 from girih.explaining import explain  # noqa: E402
 from girih.files import (  # noqa: E402
     Archive,
+    StoredRows,
     fromfile,
     genfromtxt,
     load,
@@ -51,6 +52,7 @@ from girih.files import (  # noqa: E402
     load_parquet,
     load_zarr,
     loadtxt,
+    open_rows,
     save_hdf5,
     save_parquet,
     save_zarr,
@@ -119,6 +121,7 @@ __all__ = [
     "Array",
     "DivergenceError",
     "RankError",
+    "StoredRows",
     "barrier",
     "cluster",
     "convolve",
@@ -145,6 +148,7 @@ __all__ = [
     "loadtxt",
     "matmul",
     "matvec",
+    "open_rows",
     "outer",
     "poly",
     "poly1d",

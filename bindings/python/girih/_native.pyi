@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from typing_extensions import disjoint_base
 
+from girih._native_clustering import Model as Model, Observations as Observations
 from girih._native_movement import (
     add_by_integer as add_by_integer, argsort as argsort, broadcast_to as broadcast_to, concatenate as concatenate,
     count_integers as count_integers, diagonal as diagonal, distinct_by_rank as distinct_by_rank,
@@ -451,43 +452,3 @@ def matmul(x: Array | NDArray[Any], y: Array | NDArray[Any], /) -> Array:
     [[3.0], [3.0]]
     """
 
-
-@final
-class Model:
-    """Labels of this rank's rows, made by `Observations`."""
-
-@final
-class Observations:
-    """The rows of a matrix of finite floats, prepared for K-Means on every rank. All methods are collective."""
-    def __new__(cls, rows: Array, /) -> Self: ...
-    @staticmethod
-    def sparse(
-        shape: Sequence[int], starts: NDArray[np.int64], columns: NDArray[np.uint32], values: NDArray[Any], /
-    ) -> Observations:
-        """The rows of a CSR matrix given alike on every rank; each keeps its part."""
-    def weighted(self, weights: Array, /) -> Observations: ...
-    @property
-    def n_samples(self) -> int: ...
-    def rows(self, indices: Sequence[int], /) -> NDArray[Any]: ...
-    def plus_plus(self, first: float, draws: NDArray[np.float64], /) -> tuple[NDArray[Any], list[int]]:
-        """Greedy k-means++ from a draw for the first row and a line of draws for each next one; and the row numbers."""
-    def mean_variance(self) -> float: ...
-    def update(self, centers: NDArray[Any], /) -> dict[str, Any]:
-        """As `assign`, with each label's `means` and `counts`, this rank's `distances` and the `mean_distance`."""
-    def distances(self, centers: NDArray[Any], as_array: bool, /) -> Any: ...
-    def lloyd(
-        self,
-        start: NDArray[Any] | str,
-        max_iter: int,
-        tol: float,
-        callback: Callable[[int, float, float, int], bool | None] | None,
-        /,
-        shift: float = 0.0,
-        prunes: bool = True,
-        checkpoint: str | None = None,
-        every: int = 10,
-    ) -> dict[str, Any]:
-        """Lloyd's iterations, until the squared shift is at most `tol` times the mean variance, or at most `shift`."""
-    def assign(self, centers: NDArray[Any], /) -> dict[str, Any]:
-        """The nearest centre of each row: `inertia` and the `model` that holds the labels."""
-    def labels(self, model: Any, as_array: bool, /) -> Any: ...

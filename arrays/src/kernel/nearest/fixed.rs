@@ -36,6 +36,16 @@ impl Scale {
         split(value, self.factor, power(self.bits as i32))
     }
 
+    /// The power of two by which values are multiplied.
+    pub(super) fn factor(&self) -> f64 {
+        self.factor
+    }
+
+    /// The power of two by which what a head leaves is multiplied.
+    pub(super) fn tail(&self) -> f64 {
+        power(self.bits as i32)
+    }
+
     /// The exact sum of the heads and tails, in units of `unit`.
     #[inline(always)]
     pub fn total(&self, words: [i64; 2]) -> i128 {
@@ -135,6 +145,11 @@ impl FixedPoint {
         Scale::new(squares.sum::<f64>() * self.weight_bound() * 1.000_001, self.rows)
     }
 
+    /// The bounds of the centred columns' absolute values.
+    pub fn bounds(&self) -> &[f64] {
+        &self.bounds
+    }
+
     /// The number of columns.
     pub fn columns(&self) -> usize {
         self.factors.len()
@@ -158,7 +173,7 @@ impl FixedPoint {
     }
 
     /// The mean of a column's values whose heads and tails were summed, for the total of their counts or weights.
-    pub(super) fn mean(&self, column: usize, head: i64, tail: i64, weight: i128) -> f64 {
+    pub fn mean(&self, column: usize, head: i64, tail: i64, weight: i128) -> f64 {
         let total = (i128::from(head) << self.bits) + i128::from(tail);
         let unit = match self.weights() {
             Some(scale) => scale.exponent,

@@ -8,8 +8,10 @@
 //! multiply-add. Sums are integers, so that they can be added in any order and grouping.
 //! Never here: threads, ranks, iterations, the choice of seeds.
 
+mod apart;
 mod assign;
 mod bounded;
+mod columns;
 mod distance;
 mod fixed;
 mod near;
@@ -27,7 +29,9 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use apart::add_distances;
 pub use bounded::{Moves, UNKNOWN};
+pub use columns::{Deviation, add_bounds, add_deviations, add_heads, bounds_of};
 pub use distance::distances;
 pub use fixed::{FixedPoint, Scale};
 pub use near::{NO_CENTRE, Near, lower_and_measure_near};

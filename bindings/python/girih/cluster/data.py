@@ -14,19 +14,27 @@ from numpy.typing import ArrayLike, NDArray
 
 from girih import _native
 from girih.cluster.contract import is_int
+from girih.files.stored import StoredRows
 
 Data = Any
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class Rows:
-    """Observations in one of three forms: a girih array, a NumPy array the same on every rank, or a CSR matrix.
+    """Observations: a girih array, rows in a file, a NumPy array the same on every rank, or a CSR matrix.
 
-    `values` is the array or matrix, of float32 or float64; `distributed` says whether it came as a girih array.
+    `values` is the array, matrix or file, of float32 or float64; `distributed` says whether results for rows are girih
+    arrays, for a girih array and rows in a file.
     """
 
-    def __init__(self, X: Data, name: str = "X", dtype: np.dtype[Any] | None = None, least: int = 1) -> None:
-        self.distributed = isinstance(X, _native.Array)
+    def __init__(
+        self, X: Data, name: str = "X", dtype: np.dtype[Any] | None = None, least: int = 1, may_stay: bool = False
+    ) -> None:
+        """`may_stay` allows rows that stay in their file."""
+        self.stored = isinstance(X, StoredRows)
+        if self.stored and not may_stay:
+            raise TypeError(f"{name} is {X!r}, which is needed in memory here: {name}.load() reads it as a girih array")
+        self.distributed = self.stored or isinstance(X, _native.Array)
         self.sparse = not self.distributed and hasattr(X, "tocsr")
         if self.distributed:
             self.values: Any = X
@@ -44,7 +52,7 @@ class Rows:
         if shape[1] == 0:
             raise ValueError(f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required.")
         wanted = dtype if dtype is not None else (self.values.dtype if self.values.dtype in FLOATS else np.dtype(float))
-        if self.values.dtype != wanted:
+        if self.values.dtype != wanted and not self.stored:
             self.values = self.values.astype(wanted)
         self.shape: tuple[int, int] = (int(shape[0]), int(shape[1]))
         self.dtype: np.dtype[Any] = wanted
@@ -55,6 +63,8 @@ class Rows:
             csr = self.values
             parts = (csr.indptr.astype(np.int64), csr.indices.astype(np.uint32), csr.data)
             observations = _native.Observations.sparse(list(self.shape), *parts)
+        elif self.stored:
+            observations = self.values.observations(self.dtype)
         else:
             rows = self.values if self.distributed else _native.asarray(self.values)
             observations = _native.Observations(rows)

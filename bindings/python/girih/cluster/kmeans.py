@@ -5,7 +5,6 @@ Every rank calls the same methods. Labels, centres and inertia have the same bit
 
 from __future__ import annotations
 
-import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -16,11 +15,22 @@ from numpy.typing import ArrayLike, NDArray
 
 from girih import _native
 from girih.cluster.contract import (
-    BOOL, INIT, RANDOM_STATE, VERBOSE, ConvergenceWarning, Estimator, among, either, integer, is_int, real, shared,
+    BOOL, RANDOM_STATE, VERBOSE, ConvergenceWarning, Estimator, Rule, among, either, integer, is_int, real, shared,
     warn,
 )  # fmt: skip
 from girih.cluster.data import Data, Rows, random_state
 from girih.cluster.progress import Bar, Callback, Lines, say
+from girih.cluster.seeding import afk_mc2, k_means_parallel, plus_plus
+
+WIDE_INIT: Rule = (
+    lambda value: (
+        str(value) in ("afk-mc2", "k-means++", "k-means||", "random")
+        if isinstance(value, str)
+        else callable(value) or np.iterable(value)
+    ),
+    "a str among {'afk-mc2', 'k-means++', 'k-means||', 'random'}, a callable or an array-like",
+)
+
 
 class Centred(Estimator, ABC):
     """What all estimators with `cluster_centers_` share: starting centres, predictions, distances."""
@@ -39,6 +49,12 @@ class Centred(Estimator, ABC):
     _n_init: int
     # How many starts `n_init='auto'` takes for random ones.
     _restarts_of_random = 10
+    # Whether `fit` needs its rows in passes alone, so that they may stay in a file.
+    _reads_passes = False
+    # Whether rows that are assigned may stay in a file.
+    _assigns_stored = True
+    # Whether centres have length one.
+    _unit = False
 
     def predict(self, X: Data) -> Any:
         """The number of the nearest centre for each row; the lowest of several equally near."""
@@ -75,13 +91,13 @@ class Centred(Estimator, ABC):
     def _fitted_rows(self, X: Data) -> Rows:
         self._check_fitted()
         self.cluster_centers_ = np.ascontiguousarray(self.cluster_centers_)
-        rows = Rows(X, dtype=self.cluster_centers_.dtype)
+        rows = Rows(X, dtype=self.cluster_centers_.dtype, may_stay=self._assigns_stored)
         self._check_features(X, rows.shape[1])
         return rows
 
     def _rows_to_fit(self, X: Data) -> Rows:
         self._check_parameters()
-        rows = Rows(X)
+        rows = Rows(X, may_stay=self._reads_passes)
         self._check_rows(rows.shape[0])
         return rows
 
@@ -94,7 +110,7 @@ class Centred(Estimator, ABC):
         """How often to start; an array says where, so once."""
         given = not isinstance(self.init, str) and not callable(self.init)
         if self.n_init == "auto":
-            once = given or (isinstance(self.init, str) and self.init == "k-means++")
+            once = given or (isinstance(self.init, str) and self.init != "random")
             return 1 if once else self._restarts_of_random
         if given and self.n_init != 1:
             warn(
@@ -116,6 +132,10 @@ class Centred(Estimator, ABC):
         if isinstance(self.init, str):
             if self.init == "k-means++":
                 return plus_plus(observations, clusters, random)[0]
+            if self.init == "k-means||":
+                return k_means_parallel(observations, clusters, random)
+            if self.init == "afk-mc2":
+                return afk_mc2(observations, clusters, random)
             n = rows.shape[0]
             chances = np.full(n, 1 / n) if sample_weight is None else _chances(sample_weight, n)
             return observations.rows(random.choice(n, size=clusters, replace=False, p=chances).tolist())
@@ -128,16 +148,20 @@ class KMeans(Centred):
     """Exact K-Means by Lloyd's algorithm, with scikit-learn's parameters, attributes and draws.
 
     Parameters are scikit-learn's: `n_clusters`, `init` ('k-means++', 'random', an array of centres, or a callable of
-    X, n_clusters and random_state), `n_init` ('auto' or a number of restarts), `max_iter`, `tol`, `verbose`,
+    X, n_clusters and random_state), `n_init` ('auto' or a number of restarts, which share passes over the data),
+    `max_iter`, `tol`, `verbose`,
     `random_state` (None, a seed, or a `numpy.random.RandomState` in the same state on every rank). `copy_x` is accepted
     and has no effect: the data are neither copied nor changed. `algorithm` may be 'lloyd' or 'elkan'; both give the
     same result. With float64 data k-means++ chooses the rows that scikit-learn chooses from the same `random_state`;
-    with float32 data its rounding may lead it to others.
+    with float32 data its rounding may lead it to others. Two more kinds of `init` read the data less often than
+    k-means++, which reads it once a centre: 'k-means||' (seven times; as good, for large k or rows in files) and
+    'afk-mc2' (twice; between k-means++ of one candidate and random rows).
 
-    X is a girih array, anything that NumPy takes as a matrix, or a SciPy CSR matrix; all but the first are given alike
-    on every rank. `verbose=1` prints a line for each iteration, 2 shows a progress bar. After `fit`: `cluster_centers_`
-    (k×d, the data's dtype), `labels_` (int32; for a girih array a girih array of int64), `inertia_`, `n_iter_`,
-    `n_features_in_`, and `feature_names_in_` for a data frame.
+    X is a girih array, the rows of a file (`gr.open_rows`, read once for each pass), anything that NumPy takes as a
+    matrix, or a SciPy CSR matrix; all but the first are given alike on every rank. `verbose=1` prints a line for each
+    iteration, 2 shows a progress bar. After `fit`: `cluster_centers_` (k×d, the data's dtype), `labels_` (int32; for a
+    girih array or a file a girih array of int64), `inertia_`, `n_iter_`, `n_features_in_`, and `feature_names_in_` for
+    a data frame.
 
     >>> import numpy as np
     >>> import girih as gr
@@ -149,9 +173,10 @@ class KMeans(Centred):
     [[10.0, 2.0], [1.0, 2.0]]
     """
 
+    _reads_passes = True
     _rules = {
         "n_clusters": integer(),
-        "init": INIT,
+        "init": WIDE_INIT,
         "n_init": either(among("auto"), integer()),
         "max_iter": integer(),
         "tol": real(),
@@ -218,17 +243,10 @@ class KMeans(Centred):
             raise ValueError(f"every must be an int >= 1, not {every!r}")
         kept = (None if checkpoint is None else os.fspath(checkpoint), int(every))
         observations = rows.observations(sample_weight)
-        random = random_state(self.random_state)
-        best = None
-        for _ in range(self._n_init):
-            start: Any = None if resume is None else os.fspath(resume)
-            if start is None:
-                start = self._starting_centres(rows, observations, sample_weight, random, self.n_clusters)
-            model = self._lloyd(observations, start, callback, kept)
-            if len(model["centers"]) != self.n_clusters:
-                raise ValueError(f"resume: {start} has {len(model['centers'])} clusters, not {self.n_clusters}")
-            if best is None or model["inertia"] < best["inertia"]:
-                best = model
+        models = self._fits(rows, observations, sample_weight, callback, kept, resume)
+        # The first of several equally good.
+        best = min(models, key=lambda model: model["inertia"])
+        for model in models:
             if model["interrupted"]:
                 warn(
                     f"The fit was interrupted after {model['n_iter']} iterations; its attributes are those of the best "
@@ -236,7 +254,6 @@ class KMeans(Centred):
                     shared(ConvergenceWarning),
                 )
                 break
-        assert best is not None, "there is at least one start"
         self.cluster_centers_ = best["centers"]
         self.labels_ = observations.labels(best["model"], rows.distributed)
         self.inertia_ = best["inertia"]
@@ -250,11 +267,47 @@ class KMeans(Centred):
             )
         return self
 
+    def _fits(
+        self,
+        rows: Rows,
+        observations: _native.Observations,
+        sample_weight: ArrayLike | None,
+        callback: Callback | None,
+        kept: tuple[str | None, int],
+        resume: str | os.PathLike[str] | None,
+    ) -> list[Any]:
+        """A model for each start. Starts share passes over the data if nobody listens to a single one."""
+        if resume is not None:
+            model = self._lloyd(observations, os.fspath(resume), callback, kept)
+            if len(model["centers"]) != self.n_clusters:
+                raise ValueError(f"resume: {resume} has {len(model['centers'])} clusters, not {self.n_clusters}")
+            return [model]
+        if self._n_init > 1 and callback is None and not self.verbose:
+            starts = self._starts(rows, observations, sample_weight)
+            return observations.lloyd_many(starts, self.max_iter, float(self.tol), unit=self._unit)
+        models: list[Any] = []
+        for start in self._starts(rows, observations, sample_weight):
+            models.append(self._lloyd(observations, start, callback, kept))
+            if models[-1]["interrupted"]:
+                break
+        return models
+
+    def _starts(
+        self, rows: Rows, observations: _native.Observations, sample_weight: ArrayLike | None
+    ) -> list[NDArray[Any]]:
+        """Starting centres for each restart, from one sequence of draws."""
+        random = random_state(self.random_state)
+        made = [
+            self._starting_centres(rows, observations, sample_weight, random, self.n_clusters)
+            for _ in range(self._n_init)
+        ]
+        return [unit(centres) if self._unit else centres for centres in made]
+
     def _lloyd(
         self, observations: _native.Observations, start: Any, callback: Callback | None, kept: tuple[str | None, int]
     ) -> Any:
         def fit(observer: Callback | None) -> Any:
-            options: dict[str, Any] = {"checkpoint": kept[0], "every": kept[1]}
+            options: dict[str, Any] = {"unit": self._unit, "checkpoint": kept[0], "every": kept[1]}
             return observations.lloyd(start, self.max_iter, float(self.tol), observer, **options)
 
         if not self.verbose:
@@ -334,16 +387,6 @@ def kmeans_plusplus(
     return plus_plus(observations, n_clusters, _random(random_state), n_local_trials)
 
 
-def plus_plus(
-    observations: _native.Observations, clusters: int, random: np.random.RandomState, trials: int | None = None
-) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Greedy k-means++ with the draws that scikit-learn takes."""
-    trials = trials or 2 + int(math.log(clusters))
-    first = random.random_sample()
-    centres, indices = observations.plus_plus(first, random.uniform(size=(clusters - 1, trials)))
-    return centres, np.asarray(indices, dtype=np.intp)
-
-
 def _random(seed: int | np.random.RandomState | None) -> np.random.RandomState:
     return random_state(seed)
 
@@ -352,6 +395,13 @@ def _chances(sample_weight: ArrayLike, n: int) -> NDArray[Any]:
     given = np.asarray(sample_weight, dtype=np.float64)
     given = np.full(n, given) if given.ndim == 0 else given
     return given / given.sum()
+
+
+def unit(centres: NDArray[Any]) -> NDArray[Any]:
+    """Centres divided by their lengths; one at zero stays there."""
+    wide = np.asarray(centres, dtype=np.float64)
+    lengths = np.sqrt((wide * wide).sum(axis=1, keepdims=True))
+    return np.asarray(wide / np.where(lengths == 0, 1, lengths), dtype=centres.dtype)
 
 
 def _given_centres(init: Any, rows: Rows, clusters: int) -> NDArray[Any]:

@@ -13,10 +13,11 @@ from girih.files.archive import Archive, load, savez, savez_compressed
 from girih.files.hdf import load_hdf5, save_hdf5
 from girih.files.parquet import load_parquet, save_parquet
 from girih.files.raw import fromfile
+from girih.files.stored import StoredRows, open_rows
 from girih.files.text import genfromtxt, loadtxt, savetxt
 from girih.files.zarr import load_zarr, save_zarr
 
 __all__ = [
-    "Archive", "fromfile", "genfromtxt", "load", "load_hdf5", "load_parquet", "load_zarr", "loadtxt", "save_hdf5",
-    "save_parquet", "save_zarr", "savetxt", "savez", "savez_compressed",
+    "Archive", "StoredRows", "fromfile", "genfromtxt", "load", "load_hdf5", "load_parquet", "load_zarr", "loadtxt",
+    "open_rows", "save_hdf5", "save_parquet", "save_zarr", "savetxt", "savez", "savez_compressed",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from girih import _native
 from girih._native import Array
 from girih.files.agreed import everywhere, from_rank_0, required
-from girih.files.rows import Described, described, own_rows, read_rows, replacing, write_at
+from girih.files.rows import Reader, described, own_rows, read_rows, replacing, write_at
 
 
 def load_hdf5(file: str | os.PathLike[str], dataset: str | None = None, dtype: Any = None) -> Array:
@@ -31,6 +31,12 @@ def load_hdf5(file: str | os.PathLike[str], dataset: str | None = None, dtype: A
     ...     gr.load_hdf5(path, "points").shape
     (3, 2)
     """
+    opened = hdf5_rows(file, dataset)
+    return read_rows(opened.path, opened.inspect, opened.read, dtype)
+
+
+def hdf5_rows(file: str | os.PathLike[str], dataset: str | None) -> Reader:
+    """A dataset of an HDF5 file, not yet read; the rows of a chunk are read together. Collective."""
     path = os.fspath(file)
     h5py = required("h5py", "h5py")
 
@@ -42,19 +48,16 @@ def load_hdf5(file: str | os.PathLike[str], dataset: str | None = None, dtype: A
                 raise KeyError(f"{path} has no dataset {name!r}; it has {', '.join(_datasets(h5py, opened)) or 'none'}")
             if found.shape is None:
                 raise ValueError(f"dataset {name!r} is empty: it has no shape")
-            return [name, described(found.shape, found.dtype)]
+            return [name, described(found.shape, found.dtype), found.chunks[0] if found.chunks else 1]
 
-    name, (shape, kind) = from_rank_0(path, inspect)
+    name, known, together = from_rank_0(path, inspect)
 
     def read(start: int, stop: int) -> NDArray[Any]:
         with h5py.File(path, "r") as opened:
             found = opened[name]
             return np.asarray(found[start:stop] if found.shape else found[()])
 
-    def known() -> Described:
-        return shape, kind
-
-    return read_rows(path, known, read, dtype)
+    return Reader(path, lambda: (known[0], known[1]), read, lambda: int(together))
 
 
 def save_hdf5(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from girih import _native
 from girih._native import Array
 from girih.files.agreed import everywhere, from_rank_0, required
-from girih.files.rows import Described, described, own_rows, read_rows, replacing
+from girih.files.rows import Described, Reader, described, own_rows, read_rows, replacing
 
 
 def load_parquet(
@@ -38,6 +38,12 @@ def load_parquet(
     ...     gr.load_parquet(path, "b").shape
     (3,)
     """
+    opened = parquet_rows(path, columns)
+    return read_rows(opened.path, opened.inspect, opened.read, dtype)
+
+
+def parquet_rows(path: str | os.PathLike[str], columns: str | Sequence[str] | None) -> Reader:
+    """Columns of a Parquet file or folder, not yet read; the rows of a row group are read together. Collective."""
     folder = os.fspath(path)
     parquet = required("pyarrow.parquet", "pyarrow")
 
@@ -75,7 +81,7 @@ def load_parquet(
             first += count
         return part if whole else part[:, 0]
 
-    return read_rows(folder, known, read, dtype)
+    return Reader(folder, known, read, lambda: max((group[2] for group in groups), default=1))
 
 
 def save_parquet(path: str | os.PathLike[str], x: Any, columns: Sequence[str] | None = None) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,16 @@ from girih.files.agreed import everywhere, from_rank_0
 
 Described = tuple[list[int], str]
 """Shape and dtype, as JSON can say them."""
+
+
+class Reader(NamedTuple):
+    """An array in a file: `inspect` finds what it is, `read(start, stop)` reads rows, both without other ranks."""
+
+    path: str
+    inspect: Callable[[], Described]
+    read: Callable[[int, int], NDArray[Any]]
+    # How many rows the file gives only together, such as those of a compressed chunk.
+    together: Callable[[], int] = lambda: 1
 
 
 def described(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Described:

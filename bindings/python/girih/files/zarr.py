@@ -5,6 +5,7 @@ Chunks are cut so that each lies within the rows of one rank; so no two ranks wr
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from girih import _native
 from girih._native import Array
 from girih.files.agreed import everywhere, required
-from girih.files.rows import Described, described, own_rows, read_rows, replacing
+from girih.files.rows import Described, Reader, described, own_rows, read_rows, replacing
 
 # Long enough to be worth a file of its own, short enough to be read by many.
 _CHUNK_BYTES = 8 << 20
@@ -34,9 +35,16 @@ def load_zarr(store: str | os.PathLike[str], name: str | None = None, dtype: Any
     ...     gr.load_zarr(path).shape
     (3, 2)
     """
+    opened = zarr_rows(store, name)
+    return read_rows(opened.path, opened.inspect, opened.read, dtype)
+
+
+def zarr_rows(store: str | os.PathLike[str], name: str | None) -> Reader:
+    """An array of a Zarr store, not yet read; the rows of a chunk are read together."""
     path = os.fspath(store)
     zarr = required("zarr", "zarr")
 
+    @functools.cache
     def opened() -> Any:
         if not os.path.isdir(path):
             raise FileNotFoundError(2, "no such Zarr store", path)
@@ -50,7 +58,7 @@ def load_zarr(store: str | os.PathLike[str], name: str | None = None, dtype: Any
         found = opened()
         return np.asarray(found[start:stop] if found.shape else found[()])
 
-    return read_rows(path, inspect, read, dtype)
+    return Reader(path, inspect, read, lambda: opened().chunks[0])
 
 
 def save_zarr(store: str | os.PathLike[str], x: Any) -> None:
