@@ -194,7 +194,7 @@ fn power<T: Part>(a: Complex<T>, b: Complex<T>) -> Complex<T> {
         return one;
     }
     if a.re == T::ZERO && a.im == T::ZERO {
-        let nan = T::ZERO / T::ZERO;
+        let nan = T::from_wide(f64::NAN);
         return if b.re > T::ZERO { zero } else { Complex { re: nan, im: nan } };
     }
     let exponent = b.re.wide();

@@ -10,7 +10,7 @@ const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
 /// 1.5·2⁵²: adding it rounds to a whole number, which is then in the last bits.
 const ROUNDING: f64 = 6_755_399_441_055_744.0;
 /// π/2 in three parts of 53 bits.
-const HALF_PI: [f64; 3] = [1.570_796_326_794_896_6, 6.123_233_995_736_766e-17, -1.497_384_904_859_169_8e-33];
+const HALF_PI: [f64; 3] = [std::f64::consts::FRAC_PI_2, 6.123_233_995_736_766e-17, -1.497_384_904_859_169_8e-33];
 /// Beyond this the parts of π/2 are too few; the mathematics library's own reduction takes over.
 pub(super) const ANGLE_MAX: f64 = 100_000.0;
 
