@@ -53,7 +53,7 @@ pub(crate) fn evaluate(world: &World, node: &Arc<Node>) -> Result<()> {
 pub(crate) fn overwrite(world: &World, base: &Arc<Node>, pieces: Vec<Piece>) -> Result<Arc<Node>> {
     pieces.iter().try_for_each(|piece| evaluate(world, &piece.input))?;
     let part = value(world, base)?;
-    let alone = Arc::strong_count(base) == 1 && Arc::strong_count(&part) == 2;
+    let alone = Arc::strong_count(base) == 1 && Arc::strong_count(&part) == 2 && !part.slab().is_lent();
     let node = Node::recorded(base.shape.clone(), base.dtype, base.layout, Recorded::Join { pieces: pieces.clone() });
     let room = || if alone { Ok(None) } else { part.alike(world.memory()).map(Some) };
     let whole = pieces.iter().all(|piece| piece.input.layout == Layout::Replicated);

@@ -58,6 +58,9 @@ mod _native {
     use super::port::PyPort;
 
     #[pymodule_export]
+    use super::numpy::PySharing;
+
+    #[pymodule_export]
     use super::linalg::{factor, frame_products, tall_qr};
 
     #[pymodule_export]

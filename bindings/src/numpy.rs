@@ -7,18 +7,42 @@
 use bytemuck::NoUninit;
 use girih_arrays::array::Local;
 use girih_arrays::{Complex32, Complex64, DType, Kind, Part, f16};
+use girih_runtime::memory::Sharing;
 use ndarray::{ArrayView, IxDyn};
 use numpy::{IntoPyArray, PyArrayDescr, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn};
 use numpy::{PyReadwriteArrayDyn, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 /// Keeps a part alive while NumPy looks at it.
 #[pyclass(frozen)]
 struct Owner {
-    _part: Arc<Part>,
+    part: Arc<Part>,
+}
+
+#[pymethods]
+impl Owner {
+    /// The file that the part fills from its first byte on, for processes that look at it; none if it lies in none.
+    fn lend(&self) -> Option<RawFd> {
+        self.part.slab().lend()
+    }
+}
+
+/// While one exists, fresh large arrays lie in memory that other processes can open.
+#[pyclass(name = "Sharing", frozen)]
+pub(crate) struct PySharing {
+    _sharing: Sharing,
+}
+
+#[pymethods]
+impl PySharing {
+    #[new]
+    fn new() -> PySharing {
+        PySharing { _sharing: Sharing::begin() }
+    }
 }
 
 /// NumPy's dtype of our type.
@@ -139,7 +163,7 @@ fn typed_view<T: numpy::Element>(py: Python<'_>, local: Local) -> PyResult<Py<Py
     // SAFETY: the slab holds that many initialised elements, aligned to a cache line; a value that is there is only
     // written in place when its node alone holds the part, and `Owner` holds it too, which also keeps the slab.
     let elements = unsafe { ArrayView::from_shape_ptr(IxDyn(&shape), start) };
-    let owner = Bound::new(py, Owner { _part: part })?.into_any();
+    let owner = Bound::new(py, Owner { part })?.into_any();
     // SAFETY: `owner` becomes the base of the NumPy array, so the memory outlives every view.
     let array = unsafe { PyArrayDyn::borrow_from_array(&elements, owner) };
     let write = PyDict::new(py);

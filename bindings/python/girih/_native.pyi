@@ -44,7 +44,8 @@ __all__ = [
     "clip", "concatenate", "count_integers", "diagonal", "discard_trace", "distances", "distinct_by_rank", "empty",
     "end_trace", "explain", "eye", "factor", "flatnonzero", "fourier", "frame_products", "from_local", "full",
     "linspace", "load", "matmul", "may_share_memory", "nonzero", "ones", "Port", "rank", "reduce", "report",
-    "rows_of_rank", "save", "scan", "search_sorted", "select_sorted", "set_plugin_dir", "shares_memory", "shut_down",
+    "rows_of_rank", "save", "scan", "search_sorted", "select_sorted", "set_plugin_dir", "shares_memory", "Sharing",
+    "shut_down",
     "size", "sort", "square_form", "start", "tall_qr", "tiles", "trace_process", "transpose", "twiddled", "variance",
     "wait", "where", "world_info", "zeros",
 ]
@@ -141,6 +142,12 @@ class Mailbox:
     def send(self, to: int, data: bytes, /) -> None: ...
     def receive(self, timeout: float | None = None, /) -> tuple[int, bytes] | None: ...
     def close(self) -> None: ...
+
+@final
+class Sharing:
+    """While one exists, fresh large arrays lie in memory that other processes can open."""
+
+    def __new__(cls) -> Sharing: ...
 
 @final
 class Port:

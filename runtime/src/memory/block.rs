@@ -11,9 +11,11 @@
 
 use super::Memory;
 use super::count::Count;
+use super::shared::new_file;
 use bytemuck::Pod;
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ops::{Deref, DerefMut};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -28,6 +30,8 @@ const HUGE_PAGE_BYTES: usize = 2 << 20;
 pub(super) struct Pages {
     start: NonNull<u8>,
     bytes: usize,
+    /// Where they lie, if other processes may look at them.
+    file: Option<OwnedFd>,
 }
 
 // SAFETY: `Pages` owns its bytes, like a `Box<[u8]>`; nothing about them belongs to a thread.
@@ -42,19 +46,24 @@ impl Pages {
             // SAFETY: the layout has a size of at least one line (`size_class`).
             let start = unsafe { alloc_zeroed(layout) };
             let start = NonNull::new(start).unwrap_or_else(|| handle_alloc_error(layout));
-            return Pages { start, bytes };
+            return Pages { start, bytes, file: None };
         }
-        // SAFETY: a new private mapping of memory that nobody else knows.
-        let start = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                bytes,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-                -1,
-                0,
-            )
-        };
+        Pages::mapped(bytes, None)
+    }
+
+    /// Pages of a file in memory that is theirs alone; private ones if the process has no room for another file.
+    pub(super) fn in_file(bytes: usize) -> Pages {
+        Pages::mapped(bytes, new_file(bytes))
+    }
+
+    fn mapped(bytes: usize, file: Option<OwnedFd>) -> Pages {
+        let (kind, descriptor) = file
+            .as_ref()
+            .map_or((libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1), |file| (libc::MAP_SHARED, file.as_raw_fd()));
+        let (kind, access) = (kind | libc::MAP_NORESERVE, libc::PROT_READ | libc::PROT_WRITE);
+        // SAFETY: a new mapping of memory that nobody else knows, or of a file that nobody else has written; whoever
+        // opens it later maps it for reading, which `Slab::lend` demands.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, access, kind, descriptor, 0) };
         if start == libc::MAP_FAILED {
             handle_alloc_error(Layout::from_size_align(bytes, LINE).expect("a block smaller than the address space"));
         }
@@ -62,7 +71,12 @@ impl Pages {
             // SAFETY: advice on the mapping just made; a refusal costs speed only.
             unsafe { libc::madvise(start, bytes, libc::MADV_HUGEPAGE) };
         }
-        Pages { start: NonNull::new(start.cast()).expect("mmap returned an address"), bytes }
+        Pages { start: NonNull::new(start.cast()).expect("mmap returned an address"), bytes, file }
+    }
+
+    /// Whether other processes may look at them.
+    pub(super) fn is_in_file(&self) -> bool {
+        self.file.is_some()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -90,12 +104,15 @@ pub struct Slab {
     pages: Option<Pages>,
     bytes: usize,
     cut: AtomicBool,
+    /// Another process may look at the pages from now on, longer than this one knows.
+    lent: AtomicBool,
     memory: Arc<Memory>,
 }
 
 impl Slab {
     pub(super) fn new(pages: Pages, bytes: usize, memory: Arc<Memory>) -> Arc<Slab> {
-        Arc::new(Slab { pages: Some(pages), bytes, cut: AtomicBool::new(false), memory })
+        let (cut, lent) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Slab { pages: Some(pages), bytes, cut, lent, memory })
     }
 
     /// Bytes that were asked for.
@@ -126,6 +143,22 @@ impl Slab {
         self.start().as_ptr()
     }
 
+    /// The file that the slab fills from its first byte on, for other processes, which must not write it; none if it
+    /// lies in none. From now on the slab is never written in place, and its pages never serve another one.
+    pub fn lend(&self) -> Option<RawFd> {
+        let file = self.pages.as_ref().and_then(|pages| pages.file.as_ref()).map(AsRawFd::as_raw_fd);
+        if file.is_some() {
+            // Relaxed: who lends holds the slab, and who writes it in place must be the only one who does.
+            self.lent.store(true, Relaxed);
+        }
+        file
+    }
+
+    /// Whether another process may look at the slab.
+    pub fn is_lent(&self) -> bool {
+        self.lent.load(Relaxed) // Relaxed: as in `lend`
+    }
+
     fn start(&self) -> NonNull<u8> {
         self.pages.as_ref().expect("pages are there until drop").start
     }
@@ -134,7 +167,7 @@ impl Slab {
 impl Drop for Slab {
     fn drop(&mut self) {
         let pages = self.pages.take().expect("pages are there until drop");
-        self.memory.take_back(pages);
+        self.memory.take_back(pages, self.is_lent());
     }
 }
 

@@ -6,10 +6,12 @@
 mod block;
 mod count;
 mod grant;
+mod shared;
 
 pub use block::{BlockCell, Holder, ReadGuard, Slab, WriteGuard};
 pub(crate) use grant::Order;
 pub use grant::{Grant, Granted};
+pub use shared::Sharing;
 
 use crate::error::{Error, Result};
 use block::Pages;
@@ -31,7 +33,8 @@ struct State {
     used: usize,
     /// Bytes of `kept` alone.
     kept_bytes: usize,
-    kept: BTreeMap<usize, Vec<Pages>>,
+    /// By size, and whether they lie in files.
+    kept: BTreeMap<(usize, bool), Vec<Pages>>,
 }
 
 impl Memory {
@@ -49,8 +52,9 @@ impl Memory {
     /// Local: `Error::Memory` if the budget does not allow it.
     pub fn slab(self: &Arc<Self>, bytes: usize) -> Result<Arc<Slab>> {
         let class = size_class(bytes);
+        let in_file = Sharing::is_wanted(class);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pages) = state.kept.get_mut(&class).and_then(Vec::pop) {
+        if let Some(pages) = state.kept.get_mut(&(class, in_file)).and_then(Vec::pop) {
             state.kept_bytes -= class;
             return Ok(Slab::new(pages, bytes, Arc::clone(self)));
         }
@@ -62,7 +66,8 @@ impl Memory {
         }
         state.used += class;
         drop(state);
-        Ok(Slab::new(Pages::fresh(class), bytes, Arc::clone(self)))
+        let pages = if in_file { Pages::in_file(class) } else { Pages::fresh(class) };
+        Ok(Slab::new(pages, bytes, Arc::clone(self)))
     }
 
     /// One block that is a whole slab.
@@ -80,14 +85,14 @@ impl Memory {
         state.used - state.kept_bytes
     }
 
-    /// Takes back the pages of a slab nobody holds any more.
-    fn take_back(&self, pages: Pages) {
+    /// Takes back the pages of a slab nobody holds any more; for good, if another process may look at them.
+    fn take_back(&self, pages: Pages, lent: bool) {
         let class = pages.bytes();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // A quarter of the budget may lie idle; beyond that the system gets its pages back.
-        if state.kept_bytes + class <= self.bytes_max / 4 {
+        if !lent && state.kept_bytes + class <= self.bytes_max / 4 {
             state.kept_bytes += class;
-            state.kept.entry(class).or_default().push(pages);
+            state.kept.entry((class, pages.is_in_file())).or_default().push(pages);
         } else {
             state.used -= class;
         }
@@ -97,12 +102,12 @@ impl Memory {
 impl State {
     /// Returns the largest kept slab to the system; false if there is none.
     fn release_one(&mut self) -> bool {
-        let Some((&class, _)) = self.kept.iter().rev().find(|(_, pages)| !pages.is_empty()) else {
+        let Some((&kind, _)) = self.kept.iter().rev().find(|(_, pages)| !pages.is_empty()) else {
             return false;
         };
-        self.kept.get_mut(&class).and_then(Vec::pop).expect("a class found above");
-        self.kept_bytes -= class;
-        self.used -= class;
+        self.kept.get_mut(&kind).and_then(Vec::pop).expect("a class found above");
+        self.kept_bytes -= kind.0;
+        self.used -= kind.0;
         true
     }
 }

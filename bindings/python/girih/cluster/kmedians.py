@@ -13,6 +13,7 @@ from girih.cluster.contract import RANDOM_STATE, ConvergenceWarning, among, eith
 from girih.cluster.data import Data, Rows
 from girih.cluster.kmeans import WIDE_INIT, KMeans
 from girih.quantiles import median
+from girih.sorting import argsort, bincount
 from girih.spatial.distance import cdist
 
 # Centres whose distances to all rows are in memory at once.
@@ -80,7 +81,7 @@ class KMedians(KMeans):
         self.inertia_, self.cluster_centers_, labels, self.n_iter_ = min(models, key=lambda model: model[0])
         self.labels_ = _given_back(rows, labels, np.int32)
         self._remember_features(X, rows.shape[1])
-        there = int((np.bincount(np.asarray(labels), minlength=self.n_clusters) > 0).sum())
+        there = int(np.count_nonzero(_counts(labels, self.n_clusters)))
         if there < self.n_clusters:
             warn(
                 f"Number of distinct clusters ({there}) found smaller than n_clusters ({self.n_clusters}). Possibly "
@@ -167,12 +168,16 @@ def _nearest(x: Any, centres: NDArray[Any]) -> tuple[Any, Any]:
     return labels, distances
 
 
+def _counts(labels: Any, clusters: int) -> NDArray[Any]:
+    return np.asarray(bincount(labels, minlength=clusters))
+
+
 def _medians(x: Any, labels: Any, distances: Any, centres: NDArray[Any]) -> NDArray[Any]:
     """The medians of each label's rows; for labels without rows, one after another, the rows that lie farthest."""
-    counts = np.bincount(np.asarray(labels), minlength=len(centres))
+    counts = _counts(labels, len(centres))
     moved = centres.copy()
     empty = np.flatnonzero(counts == 0)
-    far = np.argsort(-np.asarray(distances), kind="stable")[: len(empty)] if len(empty) else empty
+    far = np.asarray(argsort(-distances, kind="stable")[: len(empty)]) if len(empty) else empty
     for cluster, row in zip(empty, far, strict=True):
         moved[cluster] = np.asarray(x[int(row)])
     for cluster in np.flatnonzero(counts):

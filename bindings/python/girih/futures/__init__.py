@@ -27,7 +27,7 @@ How it works, from the outside in:
   many tasks need into shared memory once on each node: ranks that share a node read what one of them has, and other
   nodes are sent it once each. So it is with an array that appears in several tuples of `map`, with what a mapped
   function holds, and with arrays of joblib. `map` over a girih array calls its function for each row on the rank that
-  has the row.
+  has the row. Large girih arrays that were made while an executor was open are seen where they lie, without a copy.
 - Tasks may submit tasks: an executor that is made in a task is the one that runs it, and a worker whose task waits is
   replaced for that time, so that waiting never blocks the others.
 

@@ -133,8 +133,8 @@ class RankExecutor(Executor):
         `progress` is told of each result: a `tqdm` bar, or anything with `update(count)`.
 
         An iterable may be a girih array: `fn` is then called for each row on the rank where the row lies, and sees it
-        in shared memory, read-only. Cost: a copy of each rank's rows into its shared memory, one for as long as tasks
-        or handles (`scatter`) hold the array and nobody writes it.
+        in shared memory, read-only. Large arrays made while the executor was open lie there already. Others cost a copy
+        of each rank's rows, one for as long as tasks or handles (`scatter`) hold the array and nobody writes it.
 
         Raises, from the iterator, `TimeoutError` after `timeout` seconds, and what `fn` raised.
         """

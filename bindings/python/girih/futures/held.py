@@ -19,7 +19,7 @@ from typing import Any
 from girih.futures import wire
 from girih.futures.arena import Arena
 from girih.futures.loose import Loose, count_bytes, loosen
-from girih.futures.sheet import Sheet
+from girih.futures.sheet import Sheet, shown_where_they_lie
 from girih.futures.wire import Parcel, Reference
 
 # A pickle of up to so many bytes travels in each message that names the value.
@@ -130,9 +130,12 @@ class HeldRows(Held):
         super().__init__((first, rows), number)
         self.spread = spread
         self.same: HeldRows | None = None  # the same rows of the same array, held before
+        self._lent = shown_where_they_lie(self.value, rows)
 
     def parcel(self, arena: Arena) -> Parcel:
-        """The rows in the arena, or where they lie there already."""
+        """The rows where they lie, if workers can open that; else in the arena, or where they lie there already."""
+        if self._lent is not None:
+            return self._lent
         return super().parcel(arena) if self.same is None else self.same.parcel(arena)
 
 

@@ -29,7 +29,7 @@ from girih.futures.leader import LeadingDispatcher
 from girih.futures.nodes import divide, own_node
 from girih.futures.post import LEADER, Post, post
 from girih.futures.post import close as close_post
-from girih.futures.rows import KnownRows, own_rows
+from girih.futures.rows import Shown, own_rows
 from girih.futures.task import Options, SharedFunction, Shelf, Task
 from girih.launched import rank_and_size
 
@@ -67,7 +67,7 @@ class OneRank:
         self._lock = threading.Lock()
         self._shut = False
         self._arrays = 0
-        self._known_rows = KnownRows()
+        self._shown = Shown()
         _end_with_interpreter()
 
     def submit(self, call: Call) -> Future[Any]:
@@ -110,7 +110,7 @@ class OneRank:
     def rows(self, array: Any) -> Handle:
         """Puts the rows of an array that lie on this rank into its shared memory; collective."""
         self._arrays += 1
-        held = own_rows(array, -self._arrays, self._known_rows)
+        held = own_rows(array, -self._arrays, self._shown)
         self._started().keep_here(held)
         return Handle(array, held)
 
@@ -134,6 +134,7 @@ class OneRank:
         with self._lock:
             self._shut = True
             dispatcher = self.dispatcher
+        self._shown.end()
         if dispatcher is not None:
             dispatcher.close(cancel=cancel, kill=kill)
             if wait:
@@ -223,7 +224,7 @@ class Following:
         self.dispatcher = self._follower.dispatcher
         self._submissions = 0
         self._arrays = 0
-        self._known_rows = KnownRows()
+        self._shown = Shown()
         self._shut = False
         _followers.append(self._follower)
         _end_with_interpreter()
@@ -253,13 +254,14 @@ class Following:
     def rows(self, array: Any) -> Handle:
         """Puts the rows of an array that lie on this rank into its shared memory; collective."""
         self._arrays += 1
-        held = own_rows(array, -self._arrays, self._known_rows)
+        held = own_rows(array, -self._arrays, self._shown)
         self._follower.bring(held)
         return Handle(array, held)
 
     def close(self, *, wait: bool, cancel: bool = False, kill: bool = False) -> None:
         """Accepts nothing more; rank 0 decides about the rest."""
         self._shut = True
+        self._shown.end()
         if wait and not kill:
             self._follower.wait()
 

@@ -16,12 +16,23 @@ from girih.futures.mapping import run_chunk
 from girih.launched import rank_and_size
 
 
-# By the place of the rows in memory. Whoever holds rows keeps them there; an array that is written has others.
-KnownRows = weakref.WeakValueDictionary[Any, HeldRows]
+class Shown:
+    """Rows that an executor shows its tasks; until its end, fresh large arrays lie where workers can open them."""
+
+    def __init__(self) -> None:
+        from girih import _native
+
+        # By the place of the rows in memory. Whoever holds rows keeps them there; an array that is written has others.
+        self.known: weakref.WeakValueDictionary[Any, HeldRows] = weakref.WeakValueDictionary()
+        self._sharing: _native.Sharing | None = _native.Sharing()
+
+    def end(self) -> None:
+        """Fresh arrays are for this process alone again."""
+        self._sharing = None
 
 
-def own_rows(array: Any, number: int, known: KnownRows) -> HeldRows:
-    """This rank's rows of an array, and where they begin; they share the copy of those that are held. Collective."""
+def own_rows(array: Any, number: int, shown: Shown) -> HeldRows:
+    """This rank's rows of an array, and where they begin; those of one array share a copy, if any. Collective."""
     rows = array.local
     if rank_and_size()[1] == 1 or array.distribution == "replicated":
         held = HeldRows(rows, 0, number, spread=False)
@@ -29,9 +40,9 @@ def own_rows(array: Any, number: int, known: KnownRows) -> HeldRows:
         held = HeldRows(rows, row_starts(array)[rank_and_size()[0]], number, spread=True)
     if rows.nbytes:
         key = (rows.__array_interface__["data"][0], rows.shape, rows.strides, rows.dtype.str, held.value[0])
-        held.same = known.get(key)
+        held.same = shown.known.get(key)
         if held.same is None:
-            known[key] = held
+            shown.known[key] = held
     return held
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from girih.futures.arena import PAGE
-from girih.futures.wire import Parcel, Reference
+from girih.futures.wire import Parcel, Reference, dumps
 
 
 class Sheet:
@@ -45,6 +45,19 @@ class Sheet:
             os.close(self._file)
 
 
+def shown_where_they_lie(value: Any, rows: Any) -> Parcel | None:
+    """A parcel of a value whose only large buffer is a girih array's local rows; none if other processes cannot open
+    these. They are never written again, and their memory is kept by who has it mapped."""
+    file = rows.base.lend() if rows.flags.c_contiguous and hasattr(rows.base, "lend") else None
+    if file is None:
+        return None
+    buffers: list[pickle.PickleBuffer] = []
+    data = dumps(value, buffers)
+    places = [Reference(0, one.raw().nbytes, True) for one in buffers]
+    assert [one.length for one in places] == [rows.nbytes], "rows are one buffer"
+    return Parcel(data, None, tuple(places), f"/proc/{os.getpid()}/fd/{file}")
+
+
 def is_here(parcel: Parcel) -> bool:
     """True if this process can open the file of a parcel."""
     assert parcel.file is not None, "a parcel that lies in an arena"
@@ -57,8 +70,10 @@ def is_here(parcel: Parcel) -> bool:
 
 def open_sheet(parcel: Parcel) -> Any:
     """The object of a parcel that lies in a file; its arrays are read-only views on it, which keep it."""
-    assert parcel.file is not None and parcel.body is not None, "a parcel that lies in an arena"
+    assert parcel.file is not None, "a parcel that lies in an arena"
     with open(parcel.file, "rb") as file:
         view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    shown = [view[one.offset : one.offset + one.length] for one in (parcel.body, *parcel.buffers)]
-    return pickle.loads(shown[0], buffers=shown[1:])
+    shown = [view[one.offset : one.offset + one.length] for one in parcel.buffers]
+    body = parcel.body
+    data = parcel.inline if body is None else view[body.offset : body.offset + body.length]
+    return pickle.loads(data, buffers=shown)
