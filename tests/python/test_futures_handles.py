@@ -374,6 +374,7 @@ with RankExecutor(max_workers=gr.size()) as executor:
 def test_rows_of_an_array_are_copied_once_while_somebody_holds_them(on_ranks, ranks):
     code = """
 import gc, girih as gr
+gc.disable()
 from girih.futures import RankExecutor
 def count():
     return sum(type(one).__name__ == "HeldRows" for one in gc.get_objects())
@@ -393,7 +394,7 @@ with RankExecutor(max_workers=2) as executor:
     for _ in range(60):
         there.submit(len, y).result()
     executor.submit(abs, 1).result()
-    print(count() < 30)
+    print(count() < 10)  # without the collector of cycles
 """
     lines = on_ranks(code, ranks).succeeded().output.splitlines()
     assert sorted(lines) == sorted(["True True", "-1.0 True", "True", "True"] * ranks)

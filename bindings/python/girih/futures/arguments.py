@@ -55,19 +55,21 @@ def is_array(value: Any) -> bool:
 
 def replace(given: tuple[tuple[Any, ...], dict[str, Any]], change: Callable[[Any], Any]) -> Any:
     """Arguments and keywords with what `special` finds in them changed; containers are copied."""
-
-    def deep(value: Any, level: int) -> Any:
-        kind = _kind(type(value))
-        if kind in (SPECIAL, ARRAY):
-            return change(value)
-        if kind != CONTAINER or level == 0:
-            return value
-        if isinstance(value, dict):
-            return {key: deep(one, level - 1) for key, one in value.items()}
-        return type(value)([deep(one, level - 1) for one in value])
-
     arguments, keywords = given
-    return tuple([deep(one, LEVELS) for one in arguments]), {key: deep(one, LEVELS) for key, one in keywords.items()}
+    return tuple([_changed(one, change, LEVELS) for one in arguments]), {
+        key: _changed(one, change, LEVELS) for key, one in keywords.items()
+    }
+
+
+def _changed(value: Any, change: Callable[[Any], Any], level: int) -> Any:
+    kind = _kind(type(value))
+    if kind in (SPECIAL, ARRAY):
+        return change(value)
+    if kind != CONTAINER or level == 0:
+        return value
+    if isinstance(value, dict):
+        return {key: _changed(one, change, level - 1) for key, one in value.items()}
+    return type(value)([_changed(one, change, level - 1) for one in value])
 
 
 def by_name(future: Future[Any], known: Any) -> Any:
