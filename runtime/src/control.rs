@@ -7,14 +7,14 @@
 //! A graph whose launches follow from what all ranks know is agreed on once; its further launches are counted in the
 //! next agreement. Never here: what a graph does.
 
-use crate::comm::{Collective, CollectiveRequest, CommThread, Completion, Post, Reduction, Request};
+use crate::comm::{Board, Collective, CollectiveRequest, CommThread, Completion, Post, Reduction, Request};
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::ids::Rank;
 use crate::memory::{BlockCell, Memory};
 use crate::schedule::Latch;
 use crate::trace::Tracer;
-use crate::watch::{Report, Vigil};
+use crate::watch::{Other, Report, Vigil, whereabouts};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -49,6 +49,8 @@ pub(crate) struct Order {
     pub(crate) now: String,
     /// What it did before, and until when.
     last: Option<(String, Instant)>,
+    /// Where the other ranks of the node read it; until the end of the transport.
+    board: Option<Board>,
 }
 
 impl Order {
@@ -61,6 +63,7 @@ impl Order {
             self.now.push_str(" at ");
             self.now.push_str(site);
         }
+        self.note(true);
     }
 
     /// The step is done.
@@ -68,6 +71,13 @@ impl Order {
         let (last, when) = self.last.get_or_insert_with(|| (String::new(), Instant::now()));
         last.clone_from(&self.now);
         *when = Instant::now();
+        self.note(false);
+    }
+
+    fn note(&self, inside: bool) {
+        if let Some(board) = &self.board {
+            board.write(self.steps, inside, &self.now);
+        }
     }
 }
 
@@ -109,12 +119,12 @@ impl Control {
     pub(crate) fn new(
         (rank, size): (Rank, usize),
         memory: Arc<Memory>,
-        comm: Option<Arc<CommThread>>,
+        (comm, board): (Option<Arc<CommThread>>, Option<Board>),
         silence: Option<Duration>,
         tracer: Arc<Tracer>,
     ) -> Control {
         let (since, now) = (Fingerprint::default(), String::new());
-        let order = Mutex::new(Order { collectives: 0, unheard: None, since, steps: 0, now, last: None });
+        let order = Mutex::new(Order { collectives: 0, unheard: None, since, steps: 0, now, last: None, board });
         let site: Box<Site> = Box::new(|| None);
         Control { rank, size, memory, comm: RwLock::new(comm), order, site: RwLock::new(site), silence, tracer }
     }
@@ -134,6 +144,8 @@ impl Control {
 
     /// Takes the comm thread away, for its end.
     pub(crate) fn take_comm(&self) -> Option<Arc<CommThread>> {
+        // It may lie in memory that ends with the transport.
+        self.order().board = None;
         self.comm.write().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -236,9 +248,17 @@ impl Turn<'_> {
     pub(crate) fn watch(&self, vigil: &mut Vigil, progress: u64, open: &dyn Fn() -> String) {
         let now = Instant::now();
         if let Some(waited) = vigil.due(now, progress) {
-            let Order { steps, now: what, last, .. } = &*self.order;
+            let Order { steps, now: what, last, board, .. } = &*self.order;
             let last = last.as_ref().map(|(text, when)| (text.as_str(), now - *when));
-            Report { rank: self.control.rank, waited, what, step: *steps, open: &open(), last }.print();
+            let others = board.as_ref().map_or_else(Vec::new, Board::others);
+            let others = whereabouts(others.iter().map(|(rank, note, age)| Other {
+                rank: *rank,
+                step: note.step,
+                inside: note.inside,
+                what: &note.text,
+                age: *age,
+            }));
+            Report { rank: self.control.rank, waited, what, step: *steps, open: &open(), last, others }.print();
         }
     }
 

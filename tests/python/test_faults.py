@@ -61,6 +61,22 @@ def test_a_rank_that_was_stopped_goes_on_and_the_others_say_what_they_wait_for(o
 
 
 @both_families
+def test_a_rank_that_does_not_come_is_named(on_ranks, family):
+    code = """
+    import time, girih as gr
+    total = float(gr.ones((60_000, 2)).sum())
+    if gr.rank() == 1:
+        time.sleep(4)
+    gr.barrier()
+    """
+    run = on_ranks(code, 3, family, extra={"GIRIH_WATCHDOG": "1"}).succeeded()
+    words = [line for line in run.errors.splitlines() if "girih: rank 0 has waited" in line]
+    assert words, run.errors
+    assert re.search(r"; rank 1 has been outside of girih for \d+ s, since step \d+, `[^`]*sum over axes", words[0])
+    assert re.search(r"; rank 2 has been in step \d+, `barrier at .*program.py:\d+`, for \d+ s", words[0]), words[0]
+
+
+@both_families
 def test_a_slow_rank_is_waited_for_in_silence(on_ranks, family):
     code = """
     import time, girih as gr

@@ -4,8 +4,10 @@
 //! so that one seed is one order of delivery and a thousand seeds are a thousand.
 //! Invariant: messages with the same sender, receiver and tag arrive in the order they were posted.
 
+use super::board::{self, Board, Place};
 use super::collective::Collective;
 use super::meeting::Meeting;
+use super::ring::Line;
 use super::transport::{Ticket, Transport};
 use crate::error::{Error, Result};
 use crate::ids::{Rank, Tag};
@@ -16,7 +18,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Transports of `ranks` ranks that reach each other. Seed 0 delivers at once.
 pub fn connect(ranks: usize, seed: u64) -> Vec<InProcess> {
     let hub = Arc::new(Mutex::new(Hub::default()));
-    let transport = |rank| InProcess {
+    let lines = || (0..board::LINES).map(|_| Line(Default::default())).collect::<Arc<[Line]>>();
+    let notes: Vec<Place> = (0..ranks).map(|_| Place::Own(lines())).collect();
+    let others = |rank: usize| -> Vec<(Rank, Place)> {
+        let others = notes.iter().enumerate().filter(|(other, _)| *other != rank);
+        others.map(|(other, note)| (Rank::from(other), note.clone())).collect()
+    };
+    let transport = |rank: usize| InProcess {
+        board: Some(Board::new(notes[rank].clone(), others(rank))),
         rank: Rank::from(rank),
         size: ranks,
         hub: Arc::clone(&hub),
@@ -35,6 +44,7 @@ pub struct InProcess {
     pending: Vec<Pending>,
     meetings: u64,
     random: Option<Random>,
+    board: Option<Board>,
 }
 
 struct Pending {
@@ -68,6 +78,10 @@ impl Transport for InProcess {
 
     fn any_thread(&self) -> bool {
         true
+    }
+
+    fn board(&mut self) -> Option<Board> {
+        self.board.take()
     }
 
     fn post_send(&mut self, ticket: Ticket, to: Rank, tag: Tag, data: ReadGuard) -> Result<()> {

@@ -3,6 +3,7 @@
 //! Workers and users post requests and are told of their end; they never call a transport, and never wait in one.
 //! Never here: graphs, tasks.
 
+mod board;
 mod collective;
 mod engine;
 mod handover;
@@ -14,6 +15,7 @@ mod thread;
 mod traffic;
 mod transport;
 
+pub use board::Board;
 pub use collective::{Collective, CollectiveRequest, Reduction};
 pub use over_mpi::MpiTransport;
 pub use thread::{CommThread, Completion, Post, Request};

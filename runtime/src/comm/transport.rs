@@ -4,6 +4,7 @@
 //! block is touched while the wire may still read or write it. One thread at a time calls these
 //! methods, after the transport was made; none of them blocks but `shut_down` and `abort`.
 
+use super::board::Board;
 use super::collective::Collective;
 use crate::error::Result;
 use crate::ids::{Rank, Tag};
@@ -22,6 +23,11 @@ pub trait Transport: Send {
 
     /// Whether any thread may make the other calls, one at a time; else the one that made the transport makes all.
     fn any_thread(&self) -> bool;
+
+    /// The board of this node, if it has one; to be given back, by dropping it, before `shut_down`.
+    fn board(&mut self) -> Option<Board> {
+        None
+    }
 
     /// Starts to send a block; messages with the same `to` and `tag` arrive in the order they were posted.
     ///

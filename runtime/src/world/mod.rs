@@ -6,7 +6,7 @@
 mod collectives;
 mod recording;
 
-use crate::comm::{CommThread, MpiTransport, Traffic, Transport};
+use crate::comm::{Board, CommThread, MpiTransport, Traffic, Transport};
 use crate::config::{Config, variable};
 use crate::control::{Control, Step, Turn, text_of};
 use crate::error::{Error, Result};
@@ -70,7 +70,7 @@ impl World {
     /// Local: `Error::Topology`.
     pub fn solo(config: Config) -> Result<World> {
         let node = Node { host: host_name(), local_rank: 0, masks: vec![allowed_units()?], mpi: None };
-        World::assemble(config, node, None, (Rank(0), 1), Arc::default())
+        World::assemble(config, node, (None, None), (Rank(0), 1), Arc::default())
     }
 
     /// The world that this process belongs to: the ranks of its launcher, connected by MPI, or itself alone.
@@ -121,21 +121,21 @@ impl World {
         allowed_units()?;
         let tracer = Arc::<Tracer>::default();
         let start = move || {
-            Ok(connect()?.map(|(transport, node)| {
-                let (rank, size) = (transport.rank(), transport.size());
-                (transport, (node, rank, size))
+            Ok(connect()?.map(|(mut transport, node)| {
+                let (rank, size, board) = (transport.rank(), transport.size(), transport.board());
+                (transport, (node, rank, size, board))
             }))
         };
-        let Some((comm, (node, rank, size))) = CommThread::start(start, tracer.recorder(Who::Comm))? else {
+        let Some((comm, (node, rank, size, board))) = CommThread::start(start, tracer.recorder(Who::Comm))? else {
             return Ok(None);
         };
-        World::assemble(config, node, Some(Arc::new(comm)), (rank, size), tracer).map(Some)
+        World::assemble(config, node, (Some(Arc::new(comm)), board), (rank, size), tracer).map(Some)
     }
 
     fn assemble(
         config: Config,
         node: Node,
-        comm: Option<Arc<CommThread>>,
+        (comm, board): (Option<Arc<CommThread>>, Option<Board>),
         (rank, size): (Rank, usize),
         tracer: Arc<Tracer>,
     ) -> Result<World> {
@@ -153,7 +153,8 @@ impl World {
             comm.take_seat(placement.comm.clone(), placement.comm_seat != CommSeat::Shared);
         }
         let memory = Memory::new(config.budget(node.masks.len()));
-        let control = Control::new((rank, size), Arc::clone(&memory), comm, config.silence, Arc::clone(&tracer));
+        let control =
+            Control::new((rank, size), Arc::clone(&memory), (comm, board), config.silence, Arc::clone(&tracer));
         let interrupted: Box<dyn Fn() -> bool + Send + Sync> = Box::new(|| false);
         let interrupted = RwLock::new(interrupted);
         let recording = Mutex::default();

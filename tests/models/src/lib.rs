@@ -12,6 +12,8 @@
 
 mod sync;
 
+#[path = "../../../runtime/src/comm/board.rs"]
+mod board;
 #[path = "../../../runtime/src/memory/count.rs"]
 mod count;
 #[path = "../../../runtime/src/comm/handover.rs"]
@@ -31,6 +33,7 @@ mod ring;
 #[path = "../../../runtime/src/pool/sleep.rs"]
 mod sleep;
 
+mod board_model;
 mod count_model;
 mod handover_model;
 mod inbox_model;

@@ -16,6 +16,7 @@ mod panels;
 mod rings;
 mod short_sums;
 
+use super::board::Board;
 use super::collective::Collective;
 use super::transport::{Ticket, Transport};
 use crate::error::{Error, Result};
@@ -308,6 +309,10 @@ impl Transport for MpiTransport {
 
     fn any_thread(&self) -> bool {
         self.session().any_thread()
+    }
+
+    fn board(&mut self) -> Option<Board> {
+        self.rings.board.take()
     }
 
     fn post_send(&mut self, ticket: Ticket, to: Rank, tag: Tag, data: ReadGuard) -> Result<()> {

@@ -10,6 +10,7 @@
 
 use super::MpiTransport;
 use super::short_sums::is_of_sum;
+use crate::comm::board::{self, Board, Place};
 use crate::comm::ring::{Line, RingReader, RingWriter};
 use crate::comm::transport::Ticket;
 use crate::error::Result;
@@ -44,6 +45,7 @@ pub(super) struct Rings {
     waiting: usize,
     /// Room for a message that is read.
     bytes: Vec<u8>,
+    pub(super) board: Option<Board>,
 }
 
 impl Rings {
@@ -58,21 +60,28 @@ impl Rings {
         // A power of two for messages, and one for the reader.
         let lines = (1 << lines.ilog2()) + 1;
         let peers = session.gather_on_node(&session.rank().0.to_ne_bytes())?;
-        let Some(parts) = session.share_on_node(ranks * lines * size_of::<Line>())? else { return Ok(rings) };
-        let ring = |reader: usize, writer: usize| {
-            let start: NonNull<Line> = parts[reader].cast();
-            // SAFETY: the part of every rank holds a ring of so many lines for each rank, and it begins on a line.
-            let start = unsafe { start.add(writer * lines) };
+        let Some(parts) = session.share_on_node((ranks * lines + board::LINES) * size_of::<Line>())? else {
+            return Ok(rings);
+        };
+        let part = |owner: usize, first: usize, lines: usize| {
+            let start: NonNull<Line> = parts[owner].cast();
+            // SAFETY: every rank's part begins on a line, and holds a ring for each rank and the lines of a note.
+            let start = unsafe { start.add(first) };
             // SAFETY: zeros are lines of atomic words, which all ranks may share; they stay until the session is
-            // closed, before which the transport drops these.
+            // closed, before which the transport drops these, and whoever has the board gives it back.
             unsafe { std::slice::from_raw_parts(start.as_ptr(), lines) }
         };
+        let ring = |reader: usize, writer: usize| part(reader, writer * lines, lines);
+        let note = |owner: usize| Place::Shared(part(owner, ranks * lines, board::LINES));
+        let mut notes = Vec::new();
         for (place, peer) in peers.iter().enumerate().filter(|(place, _)| *place != here) {
             let peer = Rank(u32::from_ne_bytes(peer[..].try_into().expect("a rank is four bytes")));
+            notes.push((peer, note(place)));
             rings.places[peer.index()] = Some(rings.pairs.len());
             let (to, from) = (RingWriter::new(ring(place, here)), RingReader::new(ring(here, place)));
             rings.pairs.push(Pair { peer, to, from, backlog: VecDeque::new() });
         }
+        rings.board = Some(Board::new(note(here), notes));
         Ok(rings)
     }
 
