@@ -55,7 +55,7 @@ def test_names_of_arguments_are_the_users(executor):
 
 def test_futures_are_the_standard_librarys(executor):
     futures = [executor.submit(pow, 2, n) for n in range(5)]
-    assert all(type(future) is cf.Future for future in futures)
+    assert all(isinstance(future, cf.Future) for future in futures)
     assert {future.result() for future in cf.as_completed(futures)} == {1, 2, 4, 8, 16}
     assert not cf.wait(futures).not_done
 

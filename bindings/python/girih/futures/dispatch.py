@@ -111,21 +111,18 @@ class Dispatcher:
 
     def feed(self) -> None:
         """Sends tasks as long as there is room in the window; returns at once if another thread does so."""
-        while self.pending and self.has_room():
+        pending, in_flight, balance = self.pending, self._in_flight, self.balance
+        while pending and len(in_flight) < balance.window and not self._full:
             if not self._feeding.acquire(blocking=False):
                 return
             try:
-                while self.pending and self.has_room():
-                    task = self.pending[0]
-                    if task.options.threads > 1 and not self.balance.reserve(task):
+                while pending and len(in_flight) < balance.window and not self._full:
+                    task = pending[0]
+                    if task.options.threads > 1 and not balance.reserve(task):
                         return
-                    self._send(self.pending.popleft())
+                    self._send(pending.popleft())
             finally:
                 self._feeding.release()
-
-    def has_room(self) -> bool:
-        """True if one more task may go to the workers."""
-        return len(self._in_flight) < self.balance.window and not self._full
 
     def load(self) -> int:
         """Tasks that the workers have or will be given."""
@@ -209,7 +206,7 @@ class Dispatcher:
         self._settle(task)
         if kind == wire.FAILURE:
             counts.failed += 1
-        self._deliver(task, kind, memoryview(message)[wire.RESULT_HEAD.size :])
+        self._deliver(task, kind, message[wire.RESULT_HEAD.size :])
 
     def _settle(self, task: Task) -> None:
         """Gives back what a task used, and sends the next ones."""
@@ -228,15 +225,15 @@ class Dispatcher:
         if not self._feeds_later:
             self.feed()
 
-    def _deliver(self, task: Task, kind: int, content: Any) -> None:
+    def _deliver(self, task: Task, kind: int, content: bytes) -> None:
         if task.relay is not None:
             if kind == wire.RESULT_PARTS:
                 task.relay(wire.RESULT, take_out(self.crew.arena, marshal.loads(content)))
             else:
-                task.relay(kind, (bytes(content), []))
+                task.relay(kind, (content, []))
             return
         if task.sink is not None:
-            task.sink(kind, marshal.loads(content) if kind == wire.RESULT_PARTS else bytes(content))
+            task.sink(kind, marshal.loads(content) if kind == wire.RESULT_PARTS else content)
             return
         try:
             if kind == wire.RESULT:

@@ -19,6 +19,7 @@ from girih.errors import DivergenceError
 from girih.futures import leader, outcome, values, wire
 from girih.futures.crew import Settings
 from girih.futures.dispatch import Dispatcher
+from girih.futures.future import Future as TaskFuture
 from girih.futures.held import Held, HeldRows
 from girih.futures.loose import Loose, put_in, take_out
 from girih.futures.post import LEADER, Post
@@ -71,7 +72,7 @@ class Follower:
 
     def expect(self, key: Key, label: str, named: Any) -> Future[Any]:
         """The future of a submission, to be filled by what rank 0 tells."""
-        future: Future[Any] = Future()
+        future = TaskFuture()
         future.set_running_or_notify_cancel()
         with self._lock:
             told = self._outcomes.pop(key, None)

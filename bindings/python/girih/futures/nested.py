@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from girih.futures import arguments as find
 from girih.futures import wire
+from girih.futures.future import Future as TaskFuture
 
 if TYPE_CHECKING:
     from girih.futures.worker import Worker
@@ -39,7 +40,7 @@ class Line:
         self, function: Callable[..., Any], arguments: Any, keywords: Any, options: Any, special: Any = ()
     ) -> Future[Any]:  # fmt: skip
         """Hands a task to the rank, once the futures among its arguments are done."""
-        future: Future[Any] = Future()
+        future = TaskFuture()
         waits = [one for one in special if isinstance(one, Future)]
         if not waits:
             future.set_running_or_notify_cancel()

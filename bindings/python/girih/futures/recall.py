@@ -37,7 +37,7 @@ _names: dict[CodeType, tuple[str, ...]] = {}
 class Recalled:
     """A pickled function, with all that its pickle holds."""
 
-    __slots__ = ("_held", "_own", "data", "function", "number")
+    __slots__ = ("_alone", "_held", "_own", "data", "function", "number")
 
     def __init__(self, function: FunctionType, held: list[Any], data: bytes) -> None:
         self.function = function  # keeps the code, whose identity is the key
@@ -46,6 +46,9 @@ class Recalled:
         self._held = held
         # What it holds is all its own if the functions that it calls have names: those hold nothing.
         self._own = not any(type(one) is CodeType for one in held[1:])
+        # One that uses no global name and closes over nothing holds its defaults alone.
+        code = function.__code__
+        self._alone = self._own and not code.co_freevars and _names.get(code) == ()
 
     def still(self, held: list[Any]) -> bool:
         """True if a function that holds these is the same."""
@@ -54,11 +57,13 @@ class Recalled:
 
     def is_same(self, function: FunctionType) -> bool:
         """True if a function with the same code certainly holds the same; what cannot change is not asked again."""
-        names = _names.get(function.__code__)
-        if not self._own or names is None or function.__kwdefaults__ or function.__dict__:
+        if function.__kwdefaults__ or function.__dict__:
             return False
-        if not names and not function.__closure__:
+        if self._alone:
             return function.__defaults__ is self._held[1]
+        names = _names.get(function.__code__)
+        if not self._own or names is None:
+            return False
         everything, held = function.__globals__, [function.__code__, function.__defaults__]
         for name in names:
             held.append(everything.get(name, _ABSENT))

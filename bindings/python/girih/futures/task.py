@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from girih.futures import arguments, wire
 from girih.futures.arena import Arena
+from girih.futures.future import Future as TaskFuture
 from girih.futures.held import Held, NamesNeededError, all_named, naming
 from girih.futures.loose import Loose, put_in
 from girih.futures.recall import Recalled, recall
@@ -35,6 +36,8 @@ Sink = Callable[[int, Any], None]
 Relay = Callable[[int, Loose], None]
 
 PLAIN = Options()
+# What holds no buffer and names nothing of `__main__` is pickled without a look for these.
+_ATOMS = {int, float, complex, bool, str, bytes, type(None)}
 # The values of futures that are arguments, as tasks get them; shared by all tasks.
 _values_of_futures: weakref.WeakKeyDictionary[Future[Any], Any] = weakref.WeakKeyDictionary()
 
@@ -129,7 +132,7 @@ class Task:
         shared: SharedFunction | Recalled | None = None,
         shelf: Shelf | None = None,
     ) -> None:
-        self.future: Future[Any] = Future()
+        self.future = TaskFuture()
         self.function = function
         self.arguments = arguments
         self.keywords = keywords
@@ -184,7 +187,10 @@ class Task:
         shared: Any = self.shared
         given = (self.arguments, self.keywords) if shared else (self.function, self.arguments, self.keywords)
         buffers: list[pickle.PickleBuffer] = []
-        data = wire.dumps(given, buffers)
+        if shared is not None and not self.keywords and _ATOMS.issuperset(map(type, self.arguments)):
+            data = pickle.dumps(given, 5)
+        else:
+            data = wire.dumps(given, buffers)
         if buffers or self.named or len(data) > wire.INLINE_BYTES:
             return self._parts(arena, _shelve(data, buffers, arena))
         if shared is None:
