@@ -20,6 +20,7 @@ mod numpy;
 mod operand;
 mod order;
 mod port;
+mod progress;
 mod random;
 mod reductions;
 mod spatial;
@@ -34,7 +35,7 @@ mod _native {
     #[pymodule_export]
     use super::world::{
         abort, all_gather_bytes, barrier, begin_trace, broadcast_bytes, discard_trace, end_trace, rank, report,
-        set_plugin_dir, shut_down, size, start, trace_process, world_info,
+        set_plugin_dir, set_progress, shut_down, size, start, trace_process, world_info,
     };
 
     #[pymodule_export]

@@ -1,6 +1,7 @@
 //! The world of this process, started at its first use, and what Python may ask of it.
 
 use crate::error::{INTERRUPTED, runtime_error};
+use crate::progress::{replace, told};
 use girih_runtime::config::Config;
 use girih_runtime::error::Error;
 use girih_runtime::ids::Rank;
@@ -40,12 +41,22 @@ pub(crate) fn world(py: Python<'_>) -> PyResult<World> {
                 let world = World::join(Config::from_environment()?, plugins.unwrap_or_default())?;
                 world.interrupt_when(interrupted);
                 world.locate_with(call_site);
+                world.tell_advance(told());
                 *state = State::Open(world.clone());
                 Ok(world)
             }
         }
     });
     opened.map_err(|error| runtime_error(py, &error))
+}
+
+/// The world, if it was started and nobody starts or ends it.
+pub(crate) fn open_world() -> Option<World> {
+    // The lock may be held by a thread that waits for a rank that will not come.
+    match STATE.try_lock().as_deref() {
+        Ok(State::Open(world)) => Some(world.clone()),
+        _ => None,
+    }
 }
 
 /// While it lives, signals wait for whoever made it, who asks for them between graphs; no graph is given up for one.
@@ -106,6 +117,16 @@ pub(crate) fn set_plugin_dir(path: PathBuf) {
 }
 
 #[pyfunction]
+#[pyo3(signature = (function, /))]
+pub(crate) fn set_progress(py: Python<'_>, function: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
+    let before = replace(function);
+    if let Some(world) = open_world() {
+        world.tell_advance(told());
+    }
+    before.map(|function| function.clone_ref(py))
+}
+
+#[pyfunction]
 pub(crate) fn start(py: Python<'_>, plugin_dir: PathBuf) -> PyResult<()> {
     set_plugin_dir(plugin_dir);
     world(py).map(drop)
@@ -128,12 +149,9 @@ pub(crate) fn shut_down(py: Python<'_>) -> PyResult<()> {
 
 #[pyfunction]
 pub(crate) fn abort(py: Python<'_>, status: i32) {
-    // The lock may be held by a thread that waits for a rank that will not come.
-    let world = match STATE.try_lock().as_deref() {
-        Ok(State::Open(world)) => world.clone(),
-        _ => return,
-    };
-    py.detach(|| world.abort(status));
+    if let Some(world) = open_world() {
+        py.detach(|| world.abort(status));
+    }
 }
 
 #[pyfunction]
@@ -181,8 +199,7 @@ pub(crate) fn end_trace(py: Python<'_>) -> PyResult<()> {
 #[pyfunction]
 #[pyo3(signature = (number, what, began, ended, /))]
 pub(crate) fn trace_process(number: u32, what: &str, began: f64, ended: f64) {
-    // A world that is being started records nothing yet.
-    if let Ok(State::Open(world)) = STATE.try_lock().as_deref() {
+    if let Some(world) = open_world() {
         let [began, ended] = [began, ended].map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
         world.trace_process(number, what, began, ended);
     }

@@ -24,7 +24,6 @@ ELSEWHERE = {
     "reads memory or strides that a distributed array has not": "memmap ndarray nditer nested_iters flatiter broadcast "
     "isfortran ufunc",
     "left behind by NumPy for `vstack`": "row_stack",
-    "calls a Python function for each element": "vectorize",
     "describes memory that a distributed array has not": "base byteswap ctypes data dump dumps flags getfield resize "
     "setfield setflags strides tofile view",
 }

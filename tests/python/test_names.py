@@ -8,7 +8,7 @@ import pytest
 
 import girih as gr
 
-LEAST = {"numpy": 373, "numpy.linalg": 31, "numpy.fft": 18, "numpy.random.Generator": 45, "numpy.ndarray": 56}
+LEAST = {"numpy": 374, "numpy.linalg": 31, "numpy.fft": 18, "numpy.random.Generator": 45, "numpy.ndarray": 56}
 
 
 def test_the_names_that_are_there_are_counted():
@@ -34,7 +34,7 @@ def test_the_page_of_names_is_current():
 @pytest.mark.parametrize(
     ("module", "name", "near"),
     [
-        (gr, "medain", "median"), (gr, "vectorize", "apply_along_axis"), (gr, "trapz", "trapezoid"),
+        (gr, "medain", "median"), (gr, "frompyfunc", "vectorize"), (gr, "trapz", "trapezoid"),
         (gr.linalg, "slove", "solve"), (gr.fft, "rftt", "rfft"), (gr.random, "defalt_rng", "default_rng"),
     ],
 )  # fmt: skip

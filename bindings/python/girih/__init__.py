@@ -26,7 +26,7 @@ from girih import names as _names  # noqa: E402
 _failure.install()
 
 from girih import cluster, dtypes, fft, linalg, mathematics, methods, random, reductions, spatial, ufuncs  # noqa: E402
-from girih import indexing, joining, making, padding, protocols, quantiles, shaping, sorting  # noqa: E402
+from girih import indexing, joining, making, padding, protocols, quantiles, shaping, sorting, vectorizing  # noqa: E402
 from girih._native import (  # noqa: E402
     Array,
     barrier,
@@ -38,6 +38,7 @@ from girih._native import (  # noqa: E402
     wait,
     where,
 )
+from girih.configuring import config  # noqa: E402
 from girih.dtypes import *  # noqa: E402, F403
 from girih.einsum_terms import einsum, einsum_path  # noqa: E402
 from girih.errors import DivergenceError, RankError  # noqa: E402
@@ -104,6 +105,7 @@ from girih.reductions import *  # noqa: E402, F403
 from girih.shaping import *  # noqa: E402, F403
 from girih.sorting import *  # noqa: E402, F403
 from girih.ufuncs import *  # noqa: E402, F403
+from girih.vectorizing import *  # noqa: E402, F403
 
 if _TYPE_CHECKING:
     from girih import futures
@@ -124,6 +126,7 @@ __all__ = [
     "StoredRows",
     "barrier",
     "cluster",
+    "config",
     "convolve",
     "corrcoef",
     "correlate",
@@ -184,6 +187,7 @@ __all__ = [
 ]
 for _module in (
     dtypes, indexing, joining, making, mathematics, padding, quantiles, reductions, shaping, sorting, ufuncs,
+    vectorizing,
 ):  # fmt: skip
     __all__ += _module.__all__  # noqa: PLE0605
 __array_api_version__ = "2025.12"

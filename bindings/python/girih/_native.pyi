@@ -40,14 +40,13 @@ _Index: TypeAlias = _Place | tuple[_Place, ...]
 
 __all__ = [
     "Array", "Mailbox", "Model", "Observations", "Stream", "Ufunc", "abort", "add_by_integer", "all_gather_bytes",
-    "arange", "argsort", "argument", "asarray", "barrier", "begin_trace", "broadcast_bytes", "broadcast_to", "chirp",
-    "clip", "concatenate", "count_integers", "diagonal", "discard_trace", "distances", "distinct_by_rank", "empty",
-    "end_trace", "explain", "eye", "factor", "flatnonzero", "fourier", "frame_products", "from_local", "full",
-    "linspace", "load", "matmul", "may_share_memory", "nonzero", "ones", "Port", "rank", "reduce", "report",
-    "rows_of_rank", "save", "scan", "search_sorted", "select_sorted", "set_plugin_dir", "shares_memory", "Sharing",
-    "shut_down",
-    "size", "sort", "square_form", "start", "tall_qr", "tiles", "trace_process", "transpose", "twiddled", "variance",
-    "wait", "where", "world_info", "zeros",
+    "arange", "argsort", "argument", "asarray", "barrier", "begin_trace", "broadcast_bytes", "broadcast_to",
+    "chirp", "clip", "concatenate", "count_integers", "diagonal", "discard_trace", "distances", "distinct_by_rank",
+    "empty", "end_trace", "explain", "eye", "factor", "flatnonzero", "fourier", "frame_products", "from_local",
+    "full", "linspace", "load", "matmul", "may_share_memory", "nonzero", "ones", "Port", "rank", "reduce", "report",
+    "rows_of_rank", "save", "scan", "search_sorted", "select_sorted", "set_plugin_dir", "set_progress",
+    "shares_memory", "Sharing", "shut_down", "size", "sort", "square_form", "start", "tall_qr", "tiles",
+    "trace_process", "transpose", "twiddled", "variance", "wait", "where", "world_info", "zeros",
 ]
 
 def set_plugin_dir(path: str) -> None:
@@ -121,6 +120,9 @@ def end_trace() -> None:
 
 def trace_process(number: int, what: str, began: float, ended: float, /) -> None:
     """Notes in a trace that is being recorded what a process of this rank ran, from and until so many seconds ago."""
+
+def set_progress(function: Callable[[str, int, int], object] | None, /) -> Callable[[str, int, int], object] | None:
+    """Sets what `girih.config(progress=...)` is given; the function that was set before."""
 
 def discard_trace() -> None:
     """Ends the trace, if there is one, without a file. Local; for a program that fails."""

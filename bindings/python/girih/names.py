@@ -9,7 +9,7 @@ import sys
 _INSTEAD = {
     "ndarray": "Array", "nditer": "ndenumerate, or x.local for this rank's rows",
     "memmap": "load, which reads only its rows",
-    "vectorize": "ufuncs on whole arrays, or apply_along_axis", "frompyfunc": "ufuncs on whole arrays",
+    "frompyfunc": "vectorize, whose results are numbers",
     "matrix": "asarray", "asmatrix": "asarray", "bmat": "block", "recarray": "asarray of each column",
     "errstate": "numpy.errstate: girih's arithmetic never warns",
     "seterr": "numpy.seterr: girih's arithmetic never warns",

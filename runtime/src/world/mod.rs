@@ -3,6 +3,7 @@
 //! Invariant: all ranks take the same steps, graphs and collectives outside of them, in the same order; a turn of
 //! `control` makes this order one of whole steps on each rank, and an agreement finds ranks that do not keep to it.
 
+mod advance;
 mod collectives;
 mod recording;
 
@@ -19,6 +20,7 @@ use crate::pool::{Errand, Pool};
 use crate::schedule::{Outcome, Run};
 use crate::topology::{CommSeat, CpuSet, Demand, Machine, Placement, allowed_units, divide, domain_of_tile, quota};
 use crate::trace::{Tracer, Who};
+pub use advance::Told;
 use recording::Recording;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -59,6 +61,7 @@ struct Inner {
     pool: Arc<Pool>,
     control: Control,
     interrupted: RwLock<Box<dyn Fn() -> bool + Send + Sync>>,
+    told: RwLock<Option<Arc<Told>>>,
     tracer: Arc<Tracer>,
     recording: Mutex<Option<Recording>>,
 }
@@ -170,6 +173,7 @@ impl World {
             pool,
             control,
             interrupted,
+            told: RwLock::default(),
             tracer,
             recording,
         };
@@ -379,12 +383,17 @@ impl World {
         let agreed = graph.agreement().is_some();
         let earlier = if agreed { turn.order.unheard.take() } else { None };
         let begun = self.0.tracer.begin();
+        let advance = self.advance(graph);
         let run = Run::start(graph, self.0.rank, &self.0.pool, turn.comm.as_ref(), first_collective, earlier);
         let Outcome { failure, failed_anywhere } = {
             let interrupted = self.0.interrupted.read().unwrap_or_else(PoisonError::into_inner);
             let mut vigil = turn.vigil();
-            run.wait(&**interrupted, &mut |ran, open| turn.watch(&mut vigil, ran, open))
+            run.wait(&**interrupted, &mut |ran, open| {
+                turn.watch(&mut vigil, ran, open);
+                advance.iter().for_each(|advance| advance.tell(ran));
+            })
         };
+        advance.iter().for_each(|advance| advance.tell(u64::MAX));
         turn.order.done();
         self.0.tracer.main(begun, &turn.order.now, self.0.memory.bytes_in_use());
         if !failed_anywhere {
