@@ -82,6 +82,15 @@ impl Pages {
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
+
+    /// Whether they came from the system untouched; then their domain is that of who touched them first.
+    pub(super) fn are_mapped(&self) -> bool {
+        self.bytes >= MAPPED_BYTES_MIN
+    }
+
+    pub(super) fn address(&self) -> usize {
+        self.start.addr().get()
+    }
 }
 
 impl Drop for Pages {
