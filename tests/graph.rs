@@ -9,7 +9,9 @@ use girih_runtime::memory::Memory;
 use girih_runtime::stepwise::Turns;
 use girih_runtime::world::World;
 use girih_tests::random_graph::{Program, Recorded, count_ranks};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Programs of these seeds, in worlds of `PROGRAMS` each; in every fourth a task fails first.
 #[track_caller]
@@ -199,6 +201,63 @@ fn a_graph_that_is_launched_again_and_again_gives_program_order() {
 fn a_lane_that_waits_for_long_is_left_and_taken_up_again() {
     check_stencil(2, |step, point, epoch| epoch % 2 == 0 && step % 7 == 3 && point == 5);
     check_stencil(3, |step, point, epoch| epoch > 1 && step == 10 && point % 2 == 0);
+}
+
+/// Each rank adds up the words of its neighbour; in every fifth epoch rank 0 is late. Gives each rank's sum, and how
+/// many words its caller has written.
+fn small_graphs(ranks: usize, epochs: usize) -> Vec<(i64, usize)> {
+    let outcomes = local::run(ranks, 1, 0, |world| {
+        let mut graph = world.graph("small");
+        let block = |graph: &mut GraphBuilder, rank| graph.block(Rank::from(rank), 8);
+        let words = (0..ranks).map(|rank| block(&mut graph, rank)).collect::<Result<Vec<_>, _>>()?;
+        let sums = (0..ranks).map(|rank| block(&mut graph, rank)).collect::<Result<Vec<_>, _>>()?;
+        let (epoch, by_caller) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let caller = std::thread::current().id();
+        for rank in 0..ranks {
+            let (epoch, by_caller) = (Arc::clone(&epoch), Arc::clone(&by_caller));
+            graph.task("word", Rank::from(rank), 0, &[Access::Write(words[rank])], || {
+                Box::new(move |context| {
+                    let number = epoch.fetch_add(1, Relaxed); // Relaxed: epochs come one after another
+                    if rank == 0 && number % 5 == 3 {
+                        std::thread::sleep(Duration::from_millis(4));
+                    }
+                    by_caller.fetch_add(usize::from(std::thread::current().id() == caller), Relaxed); // as above
+                    context.write(0).of_mut::<i64>()[0] = (number * (rank + 1)) as i64;
+                    Ok(())
+                })
+            })?;
+        }
+        for rank in 0..ranks {
+            let accesses = [Access::Write(sums[rank]), Access::Read(words[(rank + 1) % ranks])];
+            graph.task("sum", Rank::from(rank), 0, &accesses, || {
+                Box::new(|context| {
+                    context.write(0).of_mut::<i64>()[0] += context.read(1).of::<i64>()[0];
+                    Ok(())
+                })
+            })?;
+        }
+        let graph = Arc::new(graph.finish()?);
+        graph.cell(sums[world.rank().index()]).write().of_mut::<i64>()[0] = 0;
+        (0..epochs).try_for_each(|_| world.run_again(&graph))?;
+        let sum = graph.cell(sums[world.rank().index()]).read().of::<i64>()[0];
+        Ok::<_, Error>((sum, by_caller.load(Relaxed))) // as above
+    });
+    outcomes.expect("the worlds start").into_iter().map(|outcome| outcome.expect("no task fails")).collect()
+}
+
+#[test]
+fn a_small_graph_is_run_by_who_launches_it() {
+    for ranks in [1, 2, 3, 8] {
+        let epochs = 23;
+        let outcomes = small_graphs(ranks, epochs);
+        let numbers: i64 = (0..epochs as i64).sum();
+        for (rank, (sum, _)) in outcomes.iter().enumerate() {
+            assert_eq!(*sum, numbers * ((rank + 1) % ranks + 1) as i64, "rank {rank} of {ranks}");
+        }
+        // The first epoch takes the times, and so does one after a slow one.
+        let callers: usize = outcomes.iter().map(|(_, by_caller)| by_caller).sum();
+        assert!(callers > 0, "no caller of {ranks} ran a task");
+    }
 }
 
 /// Programs run by one thread in the order of their seed, against program order.

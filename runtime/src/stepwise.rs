@@ -69,7 +69,7 @@ impl Turns {
             members.iter().for_each(|member| member.graph.note_fine(order.below(2) == 0));
             let start = |(rank, member): (usize, &Member)| {
                 let Member { graph, pool, comm, .. } = member;
-                Run::start(graph, Rank::from(rank), pool, comm.as_ref(), collectives, None)
+                Run::start(graph, Rank::from(rank), pool, comm.as_ref(), collectives, None, false)
             };
             let runs: Vec<Arc<Run>> = members.iter().enumerate().map(start).collect();
             self.take_turns(&members, &runs, &mut order)?;

@@ -4,7 +4,7 @@
 //! ranks post the same ones in the same order.
 //! Never here: threads, and who drives.
 
-use super::thread::{Completion, Post, Request};
+use super::post::{Completion, Post, Request};
 use super::traffic::{Ledger, Traffic};
 use super::transport::{Ticket, Transport};
 use crate::error::Error;

@@ -12,14 +12,13 @@
 //! on a seat that it shares it naps while others drive. An idle world costs no processor time.
 //! Completions are called by a driver under the lock: they post and make tasks ready, and never drive.
 
-use super::collective::CollectiveRequest;
 use super::engine::Engine;
 use super::handover::Handover;
+use super::post::Post;
 use super::traffic::Traffic;
 use super::transport::Transport;
 use crate::error::{Error, Result};
 use crate::ids::{Rank, Tag};
-use crate::memory::BlockCell;
 use crate::topology::{CpuSet, bind_this_thread};
 use crate::trace::{Recorder, State};
 use crossbeam::channel;
@@ -51,53 +50,6 @@ const NAP_MAX: Duration = Duration::from_millis(4);
 const LINGER: Duration = Duration::from_millis(10);
 /// How long a thread that waits anyway waits for a list of what is outstanding.
 const ANSWER: Duration = Duration::from_millis(500);
-
-/// Hears of the end of a post.
-pub trait Completion: Send + Sync {
-    /// Post `index` is done; its blocks are free again. Called by whoever drives; may post, must not wait.
-    fn completed(self: Arc<Self>, index: u32, outcome: Result<()>);
-}
-
-/// What to do, on blocks that no task uses meanwhile.
-pub enum Request {
-    /// Lends `data` to the wire.
-    Send {
-        /// The receiver.
-        to: Rank,
-        /// Matches the receive.
-        tag: Tag,
-        /// What is sent.
-        data: Arc<BlockCell>,
-    },
-    /// Fills `data` from the wire.
-    Receive {
-        /// The sender.
-        from: Rank,
-        /// Matches the send.
-        tag: Tag,
-        /// Where it comes to lie.
-        data: Arc<BlockCell>,
-    },
-    /// A collective with its number; all numbers are used, each once.
-    Collective {
-        /// Its place among all collectives of this world.
-        sequence: u64,
-        /// What is done together.
-        kind: CollectiveRequest,
-    },
-}
-
-/// A request with its poster.
-pub struct Post {
-    /// What counters of traffic call it.
-    pub operation: &'static str,
-    /// What to do.
-    pub request: Request,
-    /// Who is told.
-    pub completion: Arc<dyn Completion>,
-    /// What the poster calls it.
-    pub index: u32,
-}
 
 enum Command {
     TakeSeat(CpuSet),
@@ -131,6 +83,8 @@ struct Shared {
     any_thread: AtomicBool,
     /// The comm thread has a core that no worker uses.
     own_seat: AtomicBool,
+    /// The caller of a graph drives until further notice.
+    minded: AtomicBool,
     posts: Mutex<VecDeque<Post>>,
     /// How often threads other than the comm thread drove.
     driven: AtomicU64,
@@ -284,6 +238,16 @@ impl CommThread {
         self.shared.engine.seems_pending()
             && !self.shared.own_seat.load(Relaxed)
             && self.shared.any_thread.load(Relaxed)
+    }
+
+    /// Says that the thread of a caller drives from now on, or does so no more: idle workers need not.
+    pub fn mind(&self, minds: bool) {
+        self.shared.minded.store(minds, Relaxed); // Relaxed: a hint
+    }
+
+    /// True while the thread of a caller drives.
+    pub fn is_minded(&self) -> bool {
+        self.shared.minded.load(Relaxed) // Relaxed: a hint
     }
 
     /// Binds the thread, as far as the system allows; `own` says that no worker shares the seat.

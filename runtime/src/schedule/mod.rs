@@ -8,10 +8,13 @@
 //! A task that readies others runs the most urgent of them next, on its worker, and makes the rest known to all
 //! workers: urgent is what has the longest path to the end, and before all else what a message waits for.
 //! A graph keeps what runs it, so that a launch after the first allocates nothing.
-//! A graph whose tasks were short in its last epoch runs in lanes (`lanes.rs`), where no counter is shared.
+//! A graph whose tasks were short in its last epoch runs in lanes (`lanes.rs`), where no counter is shared; if they
+//! were also few, its caller runs it (`caller.rs`).
 
 #![allow(unsafe_code, reason = "the order in which tasks run is what their contexts rely on")]
 
+mod caller;
+mod desk;
 mod lanes;
 mod latch;
 mod plan;
@@ -24,6 +27,7 @@ use crate::graph::{Context, Graph, Lanes, Node, Operation, Recorded};
 use crate::ids::{NodeId, Rank};
 use crate::memory::BlockCell;
 use crate::pool::{Errand, Pool, Work, Worker};
+use desk::Desk;
 use std::any::Any;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,7 +42,6 @@ use std::time::{Duration, Instant};
 const TIMED: u32 = 16;
 /// Tasks shorter than this run in lanes the next time, where the graph has enough of them.
 const FINE: Duration = Duration::from_micros(4);
-const FINE_NODES_MIN: usize = 8;
 const CONNECTED: &str = "a graph with messages has a comm thread";
 const RECORDED: &str = "a graph whose recording has ended has the blocks of its messages";
 /// A longer time counts as this, so that one task that lost its core does not decide for all.
@@ -64,6 +67,7 @@ pub struct Run {
     in_lanes: AtomicBool,
     /// Lanes that were left.
     lanes_left: AtomicU32,
+    desk: Desk,
     /// Nodes without successors that are not done; in lanes, what `Lanes::ends` counts.
     sinks_left: AtomicU32,
     /// Nanoseconds of the tasks whose time was taken, and their number.
@@ -84,7 +88,8 @@ pub struct Outcome {
 }
 
 impl Run {
-    /// Starts an epoch. `earlier` is a failure that other ranks have not heard of.
+    /// Starts an epoch. `earlier` is a failure that other ranks have not heard of; who says `attended` calls
+    /// [`Run::wait`] at once.
     pub fn start(
         graph: &Arc<Graph>,
         rank: Rank,
@@ -92,11 +97,12 @@ impl Run {
         comm: Option<&Arc<CommThread>>,
         first_collective: u64,
         earlier: Option<Error>,
+        attended: bool,
     ) -> Arc<Run> {
         let same_comm = |run: &Run| run.comm.as_ref().map(Arc::as_ptr) == comm.map(Arc::as_ptr);
         let fits = |run: &Run| run.rank == rank && Arc::ptr_eq(&run.pool, pool) && same_comm(run);
         let run = graph.run_with(fits, |recorded| Run::new(recorded, rank, pool, comm));
-        run.begin(graph, first_collective, earlier);
+        run.begin(graph, first_collective, earlier, attended);
         run
     }
 
@@ -112,6 +118,7 @@ impl Run {
             claimed: AtomicBool::new(false),
             in_lanes: AtomicBool::new(false),
             lanes_left: AtomicU32::new(0),
+            desk: Desk::new(),
             sinks_left: AtomicU32::new(0),
             timed: Default::default(),
             poisoned: AtomicBool::new(false),
@@ -121,10 +128,13 @@ impl Run {
     }
 
     /// Begins an epoch; the one before has ended. Cost: the nodes that wait for nothing.
-    fn begin(&self, graph: &Arc<Graph>, first_collective: u64, earlier: Option<Error>) {
+    fn begin(&self, graph: &Arc<Graph>, first_collective: u64, earlier: Option<Error>, attended: bool) {
         let claimed = graph.begin_epoch();
         let earlier = earlier.or_else(|| (!claimed).then(|| in_use(graph, self.rank)));
-        let in_lanes = graph.is_fine();
+        let few = graph.nodes().len() <= caller::NODES_MAX;
+        let in_lanes = graph.is_fine() && !few;
+        let attended = attended && few && graph.is_fine() && !self.pool.tracer().is_on();
+        self.desk.open(attended, caller::NODES_MAX);
         let ends = if in_lanes { graph.lanes(|| self.pool.workers_by_domain()).ends() } else { graph.sinks() };
         self.ended.close();
         self.poisoned.store(earlier.is_some(), Relaxed); // Relaxed, here and below: handed on by the launch
@@ -155,14 +165,13 @@ impl Run {
         }
         if let Some(comm) = &self.comm {
             comm.poke();
-            // This thread waits for the end without driving.
-            comm.leave();
         }
     }
 
     /// Waits for the end of the epoch; `interrupted` is asked now and then, and a true answer fails the epoch.
     /// `watch` is given as often a number that changes when tasks run, with a way to say what is open.
     pub fn wait(&self, interrupted: &dyn Fn() -> bool, watch: &mut dyn FnMut(u64, &dyn Fn() -> String)) -> Outcome {
+        self.attend();
         while !self.ended.wait_a_while() {
             if interrupted() {
                 let message = "interrupted".to_string();
@@ -207,6 +216,7 @@ impl Run {
                 let (domain, urgent) = (*domain as usize, self.graph.is_urgent(node));
                 return match worker {
                     Some(worker) => worker.push(node.0, domain, urgent),
+                    None if self.desk.leave(node) => {}
                     None => self.pool.inject(self.launch(), node.0, domain, urgent),
                 };
             }
@@ -381,7 +391,7 @@ impl Run {
         let [nanoseconds, tasks] = self.timed.each_ref().map(|sum| sum.load(Relaxed)); // Relaxed: the epoch has ended
         if tasks > 0 {
             let mean = Duration::from_nanos(nanoseconds / tasks);
-            self.graph.note_fine(mean < FINE && self.graph.nodes().len() >= FINE_NODES_MIN);
+            self.graph.note_fine(mean < FINE);
         }
     }
 
@@ -400,7 +410,7 @@ impl Work for Run {
         }
         let node = NodeId(index);
         let begun = worker.trace().begin();
-        if index.is_multiple_of(TIMED) {
+        if index.is_multiple_of(TIMED) || self.graph.nodes().len() <= caller::NODES_MAX {
             self.call_timed(node);
         } else {
             self.call(node);
@@ -414,7 +424,7 @@ impl Work for Run {
 
 impl Errand for CommThread {
     fn attend(&self) -> Option<bool> {
-        self.wants_driver().then(|| self.drive())
+        (self.wants_driver() && !self.is_minded()).then(|| self.drive())
     }
 
     fn leave(&self) {

@@ -384,7 +384,7 @@ impl World {
         let earlier = if agreed { turn.order.unheard.take() } else { None };
         let begun = self.0.tracer.begin();
         let advance = self.advance(graph);
-        let run = Run::start(graph, self.0.rank, &self.0.pool, turn.comm.as_ref(), first_collective, earlier);
+        let run = Run::start(graph, self.0.rank, &self.0.pool, turn.comm.as_ref(), first_collective, earlier, true);
         let Outcome { failure, failed_anywhere } = {
             let interrupted = self.0.interrupted.read().unwrap_or_else(PoisonError::into_inner);
             let mut vigil = turn.vigil();

@@ -16,6 +16,8 @@ mod sync;
 mod board;
 #[path = "../../../runtime/src/memory/count.rs"]
 mod count;
+#[path = "../../../runtime/src/schedule/desk.rs"]
+mod desk;
 #[path = "../../../runtime/src/comm/handover.rs"]
 mod handover;
 #[path = "../../../runtime/src/ids.rs"]
@@ -35,6 +37,7 @@ mod sleep;
 
 mod board_model;
 mod count_model;
+mod desk_model;
 mod handover_model;
 mod inbox_model;
 mod lane_model;
