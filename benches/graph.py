@@ -10,6 +10,7 @@ import platform
 import subprocess
 from pathlib import Path
 
+from peers.goals import Goals
 from rich.console import Console
 from rich.table import Table
 
@@ -37,6 +38,7 @@ def main():
     table = Table()
     for heading in ("tasks", "record, s", "bytes a task", "allocations, 1st launch", "later", "launch, us a task"):
         table.add_column(heading, justify="right")
+    goals = Goals()
     for size in chosen.sizes.split(","):
         width, steps = (int(word) for word in size.split("x"))
         record, size_of_task, first, later, launch = measured(width, steps)
@@ -45,7 +47,12 @@ def main():
             f"{tasks}", f"{record:.3f}", f"{size_of_task:.0f}", f"{first:.0f}", f"{later:.0f}",
             f"{launch / tasks * 1e6:.3f}",
         )
+        if tasks >= 1_000_000:
+            goals.at_most(f"{tasks} tasks: seconds to record", record, 1)
+            goals.at_most(f"{tasks} tasks: bytes a task", size_of_task, 300)
+            goals.at_most(f"{tasks} tasks: allocations of a later launch", later, 0)
     console.print(table)
+    goals.show(console)
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     console.print(f"{platform.machine()}, {chosen.threads} workers, {os.cpu_count()} cores, load {load}")
 

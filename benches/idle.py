@@ -5,7 +5,9 @@ MPI alone, under every MPI found here; the shortest round of each start, since l
 """
 
 import argparse
+import os
 
+from peers.goals import Goals
 from peers.programs import build, machine, on_girih, peer, run, shared_memory
 from rich.console import Console
 from rich.table import Table
@@ -18,17 +20,18 @@ parser.add_argument("--turns", type=int, default=3, help="starts of every progra
 chosen = parser.parse_args()
 
 
-def idleness(console, families):
+def idleness(console, goals, families):
     table = Table(title=f"an open world of 2 ranks, idle for {chosen.seconds:g} s", title_justify="left")
     table.add_column("")
     table.add_column("share of a core, by rank", justify="right")
     for family in families:
         shares = [float(line) for line in run(shared_memory(family, 2), on_girih("idle", chosen.seconds))]
         table.add_row(family, ", ".join(f"{100 * share:.3f} %" for share in shares))
+        goals.at_most(f"{family}: share of a core that an idle rank uses, %", 100 * max(shares), 1)
     console.print(table)
 
 
-def loops(console, families):
+def loops(console, goals, families):
     table = Table(title=f"an all-reduce of {chosen.words} words in a loop", title_justify="left")
     for heading in ("", "ranks", "girih, us", "MPI alone, us", "ratio"):
         table.add_column(heading, justify="right" if heading else "left")
@@ -43,6 +46,8 @@ def loops(console, families):
                     shortest[name] = min([shortest.get(name, rounds[0]), *rounds])
             ratio = shortest["girih"] / shortest["mpi"]
             table.add_row(family, str(ranks), f"{shortest['girih']:.1f}", f"{shortest['mpi']:.1f}", f"{ratio:.2f}")
+            if ranks > os.cpu_count():
+                goals.at_most(f"{family}: a loop of {ranks} ranks on {os.cpu_count()} cores", ratio, 3, "of MPI alone")
     console.print(table)
 
 
@@ -51,8 +56,10 @@ def main():
     families = build()
     if not families:
         raise SystemExit("needs an MPI: sudo apt install openmpi-bin libopenmpi-dev, then make")
-    idleness(console, families)
-    loops(console, families)
+    goals = Goals()
+    idleness(console, goals, families)
+    loops(console, goals, families)
+    goals.show(console)
     console.print(machine())
 
 

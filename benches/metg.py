@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from peers.goals import Goals
 from rich.console import Console
 from rich.table import Table
 
@@ -107,7 +108,19 @@ def metg(seconds, peak, tasks):
     return None
 
 
-def bench(console, pattern, width):
+def demand(goals, case, grains, floors):
+    """One rank's own bounds, and those beside MPI, for grains and floors by system."""
+    one, two = "girih, 2 workers", "girih, 2 ranks x 1"
+    mpi = grains.get("MPI non-blocking, 2 ranks")
+    goals.at_most(f"{case}, 2 workers: METG(50%), us", grains.get(one), 0.5)
+    goals.at_most(f"{case}, 2 workers: METG(50%), us", grains.get(one), mpi, "MPI's")
+    goals.at_most(f"{case}, 2 workers: floor, us", floors.get(one), 0.2)
+    goals.at_most(f"{case}, 2 ranks x 1: METG(50%), us", grains.get(two), mpi and 4 * mpi, "4 times MPI's")
+    hybrid = grains.get("MPI + OpenMP, 1 x 2")
+    goals.at_most(f"{case}, 2 ranks x 1: METG(50%), us", grains.get(two), hybrid, "MPI + OpenMP's")
+
+
+def bench(console, goals, pattern, width):
     shortest = {name: {} for name in systems()}
     for _ in range(chosen.turns):
         for name, command in systems().items():
@@ -119,13 +132,17 @@ def bench(console, pattern, width):
     table = Table(title=f"{pattern}{radix}, {width} points, {chosen.steps} steps", title_justify="left")
     for heading in ("", "METG(50%), us", "floor, us", "peak reached"):
         table.add_column(heading, justify="right" if heading else "left")
+    grains, floors = {}, {}
     for name, times in shortest.items():
-        grain = metg(times, peak, tasks)
+        grain = grains[name] = metg(times, peak, tasks)
+        floors[name] = times[0] / tasks * 1e6
         reached = max(size * tasks / seconds for size, seconds in times.items()) / peak
         table.add_row(
-            name, f"{grain:.2f}" if grain else "-", f"{times[0] / tasks * 1e6:.3f}", f"{100 * reached:.0f} %"
+            name, f"{grain:.2f}" if grain else "-", f"{floors[name]:.3f}", f"{100 * reached:.0f} %"
         )
     console.print(table)
+    if pattern in ("stencil_1d", "nearest", "spread"):
+        demand(goals, f"{pattern}:{width}", grains, floors)
 
 
 def processor():
@@ -138,9 +155,11 @@ def main():
     console = Console()
     if not chosen.no_build:
         build(console)
+    goals = Goals()
     for case in chosen.cases.split(","):
         pattern, _, width = case.partition(":")
-        bench(console, pattern, int(width or 2))
+        bench(console, goals, pattern, int(width or 2))
+    goals.show(console)
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     console.print("floor: wall time of all empty tasks by their number")
     console.print(f"{processor()}, {os.cpu_count()} cores, load {load}")

@@ -8,6 +8,7 @@ share is of the communication of the best of all. Medians of the rounds; each pr
 import argparse
 import statistics
 
+from peers.goals import Goals
 from peers.programs import build, machine, on_girih, peer, run, shared_memory, slow_link
 from rich.console import Console
 from rich.table import Table
@@ -51,17 +52,28 @@ def measured(launcher, case, wire, rate):
     return rounds
 
 
-def show(console, title, rounds):
-    table = Table(title=title, title_justify="left")
+def demand(goals, title, wire, shares, together):
+    """What of the communication may be exposed on a link, and how long all may take where cores are all there is."""
+    if wire == "link":
+        goals.at_most(f"{title}: exposed, %", shares["girih"], 10 if title.startswith("all-reduce") else 5)
+    else:
+        goals.at_most(f"{title}: both, by MPI blocking", together["girih"] / together["MPI blocking"], 1.05)
+
+
+def show(console, goals, title, wire, rounds):
+    table = Table(title=f"{title}, 2 ranks", title_justify="left")
     for heading in ("", "compute, ms", "comm, ms", "both, ms", "exposed, ms", "share"):
         table.add_column(heading, justify="right" if heading else "left")
     best = min(statistics.median(each[1] for each in of_one) for of_one in rounds.values())
+    shares, together = {}, {}
     for name, of_one in rounds.items():
         work, message, both = (statistics.median(column) for column in zip(*of_one, strict=True))
         exposed = statistics.median(each[2] - each[0] for each in of_one)
+        shares[name], together[name] = 100 * exposed / best, both
         cells = [f"{1e3 * seconds:.2f}" for seconds in (work, message, both, exposed)]
-        table.add_row(name, *cells, f"{100 * exposed / best:.0f} %")
+        table.add_row(name, *cells, f"{shares[name]:.0f} %")
     console.print(table)
+    demand(goals, title, wire, shares, together)
 
 
 def main():
@@ -70,6 +82,7 @@ def main():
         raise SystemExit("needs Open MPI: sudo apt install openmpi-bin libopenmpi-dev, then make")
     rate = int(run(["taskset", "-c", "0"], on_girih("calibrate"))[0])
     titles = {"all-reduce": f"all-reduce of {chosen.bytes >> 10} KiB", "halo": f"Jacobi, {chosen.sweeps} sweeps"}
+    goals = Goals()
     for wire in chosen.wires.split(","):
         with slow_link() as link:
             launcher = link if wire == "link" else shared_memory("openmpi", 2)
@@ -78,7 +91,8 @@ def main():
                 continue
             for case, title in titles.items():
                 where = "link of 1 Gbit/s" if wire == "link" else "shared memory"
-                show(console, f"{title}, {where}, 2 ranks", measured(launcher, case, wire, rate))
+                show(console, goals, f"{title}, {where}", wire, measured(launcher, case, wire, rate))
+    goals.show(console)
     console.print(machine())
 
 
