@@ -3,6 +3,7 @@
 use girih_arrays::{Array, DType, Scalar};
 use girih_runtime::comm::Reduction;
 use girih_runtime::error::{Error, Result};
+use girih_runtime::graph::Graph;
 use girih_runtime::ids::Rank;
 use girih_runtime::local;
 use girih_runtime::world::World;
@@ -28,11 +29,15 @@ fn expect(error: &Error, texts: [&str; 2]) {
 }
 
 fn reduce(world: &World, name: &'static str, words: usize, reduction: Reduction) -> Result<()> {
+    world.run(&recorded(world, name, words, reduction)?)
+}
+
+fn recorded(world: &World, name: &'static str, words: usize, reduction: Reduction) -> Result<Arc<Graph>> {
     let mut graph = world.graph(name);
     let block = |rank| graph.block(Rank::from(rank), 8 * words);
     let blocks: Vec<_> = (0..world.size()).map(block).collect::<Result<_>>()?;
     graph.all_reduce(reduction, &blocks);
-    world.run(&Arc::new(graph.finish()?))
+    Ok(Arc::new(graph.finish()?))
 }
 
 fn first(world: &World) -> bool {
@@ -98,6 +103,42 @@ fn one_collective_more_on_one_rank_meets_the_end_of_the_others() {
     expect(&outcome.expect_err("the others end"), ["maximum of a word", "the end of the program"]);
     let errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
     expect(&errors[0], ["maximum of a word", "the end of the program"]);
+}
+
+/// Ranks that run a graph again diverge from rank 0, whose next step is another: each rank on the way names both.
+#[track_caller]
+fn check_again(words: usize, other: impl Fn(&World) -> Result<()> + Sync, text: &str) {
+    for ranks in [2, 3, 6] {
+        let errors = Mutex::new(Vec::new());
+        let ended = local::run(ranks, 1, ranks as u64, |world| {
+            let again = recorded(world, "again", words, Reduction::MaxI64)?;
+            (0..5).try_for_each(|_| world.run_again(&again))?;
+            let diverged = if first(world) { other(world) } else { world.run_again(&again) };
+            let error = diverged.expect_err("the ranks diverge");
+            let later = world.max(3).expect_err("nobody can be met any more");
+            errors.lock().unwrap_or_else(PoisonError::into_inner).extend([error, later]);
+            Ok::<_, Error>(())
+        });
+        assert!(matches!(ended, Err(Error::Divergence { .. })), "the end says so too: {ended:?}");
+        let errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(errors.len(), 2 * ranks);
+        errors.iter().for_each(|error| expect(error, [text, "again"]));
+    }
+}
+
+#[test]
+fn a_barrier_meets_a_graph_that_runs_again() {
+    check_again(4, World::barrier, "barrier");
+}
+
+#[test]
+fn an_agreement_of_other_words_meets_a_graph_that_runs_again() {
+    check_again(5, |world| reduce(world, "new", 7, Reduction::SumI64), "new");
+}
+
+#[test]
+fn a_gather_meets_a_graph_that_runs_again() {
+    check_again(70, |world| world.all_gather_bytes(vec![1; 900]).map(drop), "gather of bytes");
 }
 
 #[test]

@@ -5,9 +5,10 @@
 //! Invariant 2: what follows an agreement is chosen from its words alone, so alike on all ranks; after one that failed
 //! all ranks exchange texts and are in step again.
 //! A graph whose launches follow from what all ranks know is agreed on once; its further launches are counted in the
-//! next agreement. Never here: what a graph does.
+//! next agreement. Ranks of one node that diverge in between see it on their board while they wait; then this rank is
+//! told, and its world is at its end. Never here: what a graph does.
 
-use crate::comm::{Board, Collective, CollectiveRequest, CommThread, Completion, Post, Reduction, Request};
+use crate::comm::{At, Board, Collective, CollectiveRequest, CommThread, Completion, Post, Reduction, Request};
 use crate::error::{Error, Result};
 use crate::fingerprint::Fingerprint;
 use crate::ids::Rank;
@@ -43,27 +44,48 @@ pub(crate) struct Order {
     pub(crate) unheard: Option<Error>,
     /// What was launched since the last agreement.
     pub(crate) since: Fingerprint,
-    /// Agreements and relaunches so far.
-    pub(crate) steps: u64,
+    /// Agreements and relaunches so far, and the latest of them.
+    at: At,
     /// What this rank is doing, for the watchdog.
     pub(crate) now: String,
     /// What it did before, and until when.
     last: Option<(String, Instant)>,
     /// Where the other ranks of the node read it; until the end of the transport.
     board: Option<Board>,
+    /// Why this rank can do nothing more with the others: they have diverged where nothing could be agreed.
+    broken: Option<Error>,
+    /// The end of the world has said so.
+    told: bool,
+}
+
+/// How a step meets other ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meet {
+    /// Not at all.
+    Alone,
+    /// In an agreement on this fingerprint.
+    Agreeing(Fingerprint),
+    /// In the messages of a graph that was agreed on earlier.
+    Again,
 }
 
 impl Order {
     /// A step begins. Cost: no allocation that lasts, so that the next one finds its room.
-    pub(crate) fn begin(&mut self, what: &str, site: Option<&str>) {
-        self.steps += 1;
+    pub(crate) fn begin(&mut self, what: &str, site: Option<&str>, meet: Meet) {
+        let (print, again) = match meet {
+            Meet::Alone => (self.at.print, self.at.again),
+            Meet::Agreeing(print) => (print.value(), false),
+            Meet::Again => (self.since.value(), true),
+        };
+        let step = self.at.step + u64::from(meet != Meet::Alone);
+        self.at = At { step, print, again, inside: true };
         self.now.clear();
         self.now.push_str(what);
         if let Some(site) = site {
             self.now.push_str(" at ");
             self.now.push_str(site);
         }
-        self.note(true);
+        self.note();
     }
 
     /// The step is done.
@@ -71,13 +93,24 @@ impl Order {
         let (last, when) = self.last.get_or_insert_with(|| (String::new(), Instant::now()));
         last.clone_from(&self.now);
         *when = Instant::now();
-        self.note(false);
+        self.at.inside = false;
+        self.note();
     }
 
-    fn note(&self, inside: bool) {
+    fn note(&self) {
         if let Some(board) = &self.board {
-            board.write(self.steps, inside, &self.now);
+            board.write(self.at, &self.now);
         }
+    }
+
+    /// Ranks count steps alike, so two that do different things in one step have diverged. Where both agree they are
+    /// told so in step; where one of them runs a graph again, whose messages the other does not know, only this shows.
+    fn contradiction(&self) -> Option<Error> {
+        let others = self.board.as_ref()?.others();
+        let differs =
+            |other: &At| other.step == self.at.step && other.print != self.at.print && (other.again || self.at.again);
+        let (rank, note, _) = others.into_iter().find(|(_, note, _)| differs(&note.at))?;
+        Some(Error::Divergence { rank, here: self.now.clone(), there: note.text })
     }
 }
 
@@ -124,7 +157,9 @@ impl Control {
         tracer: Arc<Tracer>,
     ) -> Control {
         let (since, now) = (Fingerprint::default(), String::new());
-        let order = Mutex::new(Order { collectives: 0, unheard: None, since, steps: 0, now, last: None, board });
+        let (at, broken, told) = (At::default(), None, false);
+        let order = Order { collectives: 0, unheard: None, since, at, now, last: None, board, broken, told };
+        let order = Mutex::new(order);
         let site: Box<Site> = Box::new(|| None);
         Control { rank, size, memory, comm: RwLock::new(comm), order, site: RwLock::new(site), silence, tracer }
     }
@@ -155,7 +190,17 @@ impl Control {
 
     pub(crate) fn turn(&self) -> Result<Turn<'_>> {
         let order = self.order();
+        if let Some(error) = &order.broken {
+            return Err(error.clone());
+        }
         Ok(Turn { control: self, comm: self.comm()?, order })
+    }
+
+    /// Why this rank cannot end with the others, for the first who asks.
+    pub(crate) fn broken(&self) -> Option<Error> {
+        let mut order = self.order();
+        let told = std::mem::replace(&mut order.told, true);
+        order.broken.clone().filter(|_| !told)
     }
 }
 
@@ -180,9 +225,10 @@ impl Turn<'_> {
             };
         }
         let site = self.control.site.read().unwrap_or_else(PoisonError::into_inner)();
-        self.order.begin(step.what, site.as_deref());
         // The line of the program is for the message only: ranks may come to one operation from two lines.
-        let print = step.fingerprint.word(since.value()).value() as i64;
+        let print = step.fingerprint.word(since.value());
+        self.order.begin(step.what, site.as_deref(), Meet::Agreeing(print));
+        let print = print.value() as i64;
         // The greatest complement is the complement of the least.
         let words = [word, !word, i64::from(failure.is_some()), print, !print];
         let cell = self.cell(bytemuck::cast_slice(&words))?;
@@ -193,6 +239,7 @@ impl Turn<'_> {
         if failed == 0 && high == !not_low {
             return Ok(Agreed { most, least: !not_least });
         }
+        self.check()?;
         let at = site.map_or(String::new(), |site| format!(" at {site}"));
         let account =
             Account { failed: failure.is_some(), print, text: failure.unwrap_or(format!("{}{at}", step.what)) };
@@ -239,6 +286,17 @@ impl Turn<'_> {
         Ok(parts.collect())
     }
 
+    /// Makes sure that no rank of this node is seen to have diverged from this one.
+    ///
+    /// # Errors
+    /// Local: `Error::Divergence`, from now on in every turn, since nobody knows what the others will do.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        let Some(error) = self.order.contradiction() else { return Ok(()) };
+        self.order.broken = Some(error.clone());
+        self.comm.iter().for_each(|comm| comm.forsake());
+        Err(error)
+    }
+
     /// Begins to watch a wait.
     pub(crate) fn vigil(&self) -> Vigil {
         Vigil::new(self.control.silence)
@@ -248,17 +306,17 @@ impl Turn<'_> {
     pub(crate) fn watch(&self, vigil: &mut Vigil, progress: u64, open: &dyn Fn() -> String) {
         let now = Instant::now();
         if let Some(waited) = vigil.due(now, progress) {
-            let Order { steps, now: what, last, board, .. } = &*self.order;
+            let Order { at, now: what, last, board, .. } = &*self.order;
             let last = last.as_ref().map(|(text, when)| (text.as_str(), now - *when));
             let others = board.as_ref().map_or_else(Vec::new, Board::others);
             let others = whereabouts(others.iter().map(|(rank, note, age)| Other {
                 rank: *rank,
-                step: note.step,
-                inside: note.inside,
+                step: note.at.step,
+                inside: note.at.inside,
                 what: &note.text,
                 age: *age,
             }));
-            Report { rank: self.control.rank, waited, what, step: *steps, open: &open(), last, others }.print();
+            Report { rank: self.control.rank, waited, what, step: at.step, open: &open(), last, others }.print();
         }
     }
 
@@ -292,12 +350,18 @@ impl Turn<'_> {
         comm.leave();
         let mut vigil = self.vigil();
         while !waiter.ended.wait_a_while() {
+            self.check()?;
             self.watch(&mut vigil, 0, &|| comm.outstanding());
+        }
+        let outcome = waiter.outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let outcome = outcome.expect("set before the latch opens");
+        if outcome.is_err() {
+            self.check()?;
         }
         self.order.done();
         let what = begun.map_or(String::new(), |_| format!("{operation}: {}", self.order.now));
         self.control.tracer.main(begun, &what, self.control.memory.bytes_in_use());
-        waiter.outcome.lock().unwrap_or_else(PoisonError::into_inner).take().expect("set before the latch opens")
+        outcome
     }
 }
 

@@ -46,7 +46,7 @@ pub enum Error {
     },
     /// Replicated by the agreement before a step: the ranks are about to do different things. Nothing was sent.
     Divergence {
-        /// The lowest rank whose step is another than this rank's.
+        /// A rank whose step is another than this rank's: the lowest, if the ranks could agree on that.
         rank: Rank,
         /// What this rank is about to do, and where its program says so.
         here: String,

@@ -20,24 +20,39 @@ const VERSION: usize = 0;
 const STEP: usize = 1;
 const SINCE: usize = 2;
 const LENGTH: usize = 3;
-const TEXT: usize = 4;
+const PRINT: usize = 4;
+const TEXT: usize = 5;
 const WORD_BYTES: usize = size_of::<u64>();
 /// Above the length of the text.
 const INSIDE: u64 = 1 << 32;
+const AGAIN: u64 = 1 << 33;
+/// Of the word with both.
+const LENGTH_MAX: u64 = INSIDE - 1;
 /// A reader that finds the writer at work so often finds it stopped there.
 const READS: usize = 8;
 
 /// What a rank does, or did last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
-    /// Steps begun.
-    pub(crate) step: u64,
+    /// The place in the program.
+    pub(crate) at: At,
     /// Milliseconds on the node's clock when that changed.
     pub(crate) since: u64,
-    /// True from the begin of the step to its end.
-    pub(crate) inside: bool,
     /// The step in words, as far as there is room.
     pub(crate) text: String,
+}
+
+/// A rank's place in the program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct At {
+    /// Steps with other ranks begun, which all ranks count alike.
+    pub(crate) step: u64,
+    /// Stands for the latest of them; equal on all ranks that do the same.
+    pub(crate) print: u64,
+    /// True if that runs a graph again, without an agreement.
+    pub(crate) again: bool,
+    /// True from the begin of what the text says to its end.
+    pub(crate) inside: bool,
 }
 
 /// Lines of one rank's note.
@@ -72,8 +87,8 @@ impl Board {
     }
 
     /// Says what this rank does from now on, or did until now.
-    pub(crate) fn write(&self, step: u64, inside: bool, text: &str) {
-        write(self.mine.lines(), step, now(), inside, text);
+    pub(crate) fn write(&self, at: At, text: &str) {
+        write(self.mine.lines(), at, now(), text);
     }
 
     /// What the other ranks wrote, with how long ago.
@@ -98,15 +113,17 @@ fn word<const WORDS: usize>(lines: &[Line<WORDS>], index: usize) -> &AtomicU64 {
 }
 
 /// Writes a rank's note; by that rank alone, one thread at a time. Cost: the length of the text.
-pub(crate) fn write<const WORDS: usize>(lines: &[Line<WORDS>], step: u64, since: u64, inside: bool, text: &str) {
+pub(crate) fn write<const WORDS: usize>(lines: &[Line<WORDS>], at: At, since: u64, text: &str) {
     let version = word(lines, VERSION).load(Relaxed); // Relaxed: written by this rank alone
     word(lines, VERSION).store(version + 1, Relaxed); // ordered by the fence
     fence(Release); // who sees a word written below sees the odd version too; the fence in `read` stands opposite
     let bytes = &text.as_bytes()[..text.len().min((lines.len() * WORDS - TEXT) * WORD_BYTES)];
     // Relaxed, here and below: ordered by the fence and by the last store.
-    word(lines, STEP).store(step, Relaxed);
+    word(lines, STEP).store(at.step, Relaxed);
     word(lines, SINCE).store(since, Relaxed);
-    word(lines, LENGTH).store(bytes.len() as u64 | if inside { INSIDE } else { 0 }, Relaxed); // as above
+    word(lines, PRINT).store(at.print, Relaxed); // as above
+    let flags = if at.inside { INSIDE } else { 0 } | if at.again { AGAIN } else { 0 };
+    word(lines, LENGTH).store(bytes.len() as u64 | flags, Relaxed); // as above
     for (index, chunk) in bytes.chunks(WORD_BYTES).enumerate() {
         let mut value = [0; WORD_BYTES];
         value[..chunk.len()].copy_from_slice(chunk);
@@ -122,9 +139,10 @@ pub(crate) fn read<const WORDS: usize>(lines: &[Line<WORDS>]) -> Option<Note> {
         if version == 0 {
             return None;
         }
-        let [step, since, length] = [STEP, SINCE, LENGTH].map(|index| word(lines, index).load(Relaxed)); // as below
+        // Relaxed: as below.
+        let [step, since, length, print] = [STEP, SINCE, LENGTH, PRINT].map(|index| word(lines, index).load(Relaxed));
         let most = (lines.len() * WORDS - TEXT) * WORD_BYTES;
-        let bytes = (length & (INSIDE - 1)).min(most as u64) as usize;
+        let bytes = (length & LENGTH_MAX).min(most as u64) as usize;
         let words = 0..bytes.div_ceil(WORD_BYTES);
         // Relaxed: what is read counts only if the version has not changed.
         let text = words.flat_map(|index| word(lines, TEXT + index).load(Relaxed).to_ne_bytes());
@@ -134,7 +152,8 @@ pub(crate) fn read<const WORDS: usize>(lines: &[Line<WORDS>]) -> Option<Note> {
         // Relaxed: ordered by the fence.
         if version.is_multiple_of(2) && word(lines, VERSION).load(Relaxed) == version {
             let text = String::from_utf8_lossy(&text).into_owned();
-            return Some(Note { step, since, inside: length & INSIDE != 0, text });
+            let at = At { step, print, again: length & AGAIN != 0, inside: length & INSIDE != 0 };
+            return Some(Note { at, since, text });
         }
         std::hint::spin_loop();
     }

@@ -22,8 +22,14 @@ pub(super) struct Meeting {
 }
 
 impl Meeting {
-    /// Takes this rank's contribution.
+    /// Takes this rank's contribution; a rank whose contribution does not fit has not come, and the others wait for it.
     pub(super) fn enter(&mut self, rank: Rank, size: usize, collective: &Collective) -> Result<(), String> {
+        self.give(rank, size, collective)?;
+        self.entered += 1;
+        Ok(())
+    }
+
+    fn give(&mut self, rank: Rank, size: usize, collective: &Collective) -> Result<(), String> {
         if self.entered == 0 {
             self.kind = collective.name();
             self.parts.resize(size, Vec::new());
@@ -32,7 +38,6 @@ impl Meeting {
         if self.kind != collective.name() {
             return Err(format!("{} meets {}", collective.name(), self.kind));
         }
-        self.entered += 1;
         let part = &mut self.parts[rank.index()];
         match collective {
             Collective::Barrier => {}
@@ -58,7 +63,7 @@ impl Meeting {
     }
 
     fn combine(&mut self, reduction: Reduction, words: &[i64]) -> Result<(), String> {
-        if self.entered == 1 {
+        if self.entered == 0 {
             self.words = words.to_vec();
             return Ok(());
         }

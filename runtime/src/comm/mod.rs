@@ -16,6 +16,7 @@ mod thread;
 mod traffic;
 mod transport;
 
+pub(crate) use board::At;
 pub use board::Board;
 pub use collective::{Collective, CollectiveRequest, Reduction};
 pub use over_mpi::MpiTransport;

@@ -83,6 +83,8 @@ struct Shared {
     any_thread: AtomicBool,
     /// The comm thread has a core that no worker uses.
     own_seat: AtomicBool,
+    /// What is outstanding will never be complete.
+    forsaken: AtomicBool,
     /// The caller of a graph drives until further notice.
     minded: AtomicBool,
     posts: Mutex<VecDeque<Post>>,
@@ -256,7 +258,12 @@ impl CommThread {
         self.shared.command(Command::TakeSeat(seat));
     }
 
-    /// Ends the thread, and the transport, when all posts are done; waits for it.
+    /// Takes note that what is outstanding will never be complete, so that no end waits for it.
+    pub fn forsake(&self) {
+        self.shared.forsaken.store(true, Relaxed); // Relaxed: handed on by the command to stop
+    }
+
+    /// Ends the thread, and the transport, when all posts are done or forsaken; waits for it.
     pub fn stop(&self) {
         self.shared.command(Command::Stop);
         let thread = lock(&self.thread).take();
@@ -365,7 +372,8 @@ struct Loop<'a> {
 impl Loop<'_> {
     fn run(&mut self) {
         let mut stopping = false;
-        while !stopping || self.shared.engine.is_pending() {
+        // Relaxed: as in `forsake`.
+        while !stopping || (self.shared.engine.is_pending() && !self.shared.forsaken.load(Relaxed)) {
             let command = lock(&self.shared.desk).commands.pop_front();
             match command {
                 Some(Command::TakeSeat(seat)) => {

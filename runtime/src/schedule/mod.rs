@@ -170,16 +170,23 @@ impl Run {
 
     /// Waits for the end of the epoch; `interrupted` is asked now and then, and a true answer fails the epoch.
     /// `watch` is given as often a number that changes when tasks run, with a way to say what is open.
-    pub fn wait(&self, interrupted: &dyn Fn() -> bool, watch: &mut dyn FnMut(u64, &dyn Fn() -> String)) -> Outcome {
+    ///
+    /// # Errors
+    /// What `watch` returns, which says that the epoch will not end: it is given up as it is, and so is the graph.
+    pub fn wait(
+        &self,
+        interrupted: &dyn Fn() -> bool,
+        watch: &mut dyn FnMut(u64, &dyn Fn() -> String) -> Result<()>,
+    ) -> Result<Outcome> {
         self.attend();
         while !self.ended.wait_a_while() {
             if interrupted() {
                 let message = "interrupted".to_string();
                 self.poison(Error::Task { rank: self.rank, task: self.graph.name().to_string(), message });
             }
-            watch(self.pool.jobs_run(), &|| self.standing());
+            watch(self.pool.jobs_run(), &|| self.standing()).inspect_err(|error| self.poison(error.clone()))?;
         }
-        self.end()
+        Ok(self.end())
     }
 
     /// True if the epoch has ended and [`Run::end`] may be called.

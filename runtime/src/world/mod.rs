@@ -9,7 +9,7 @@ mod recording;
 
 use crate::comm::{Board, CommThread, MpiTransport, Traffic, Transport};
 use crate::config::{Config, variable};
-use crate::control::{Control, Step, Turn, text_of};
+use crate::control::{Control, Meet, Step, Turn, text_of};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, GraphBuilder};
 use crate::ids::Rank;
@@ -251,7 +251,7 @@ impl World {
             turn.agree(step_of(graph))?;
             graph.note_agreed();
         } else {
-            turn.order.begin(graph.description(), None);
+            turn.order.begin(graph.description(), None, Meet::Alone);
         }
         self.launch(&mut turn, graph)
     }
@@ -262,14 +262,15 @@ impl World {
     /// description. Cost: from the second time on, the graph's messages alone.
     ///
     /// # Errors
-    /// As [`World::run`]; but ranks that diverge within such a loop are not told so.
+    /// As [`World::run`]; but of ranks that diverge within such a loop only those that share a node are told so, and
+    /// their world is then at its end.
     pub fn run_again(&self, graph: &Arc<Graph>) -> Result<()> {
         if !graph.was_agreed() {
             return self.run(graph);
         }
         let mut turn = self.0.control.turn()?;
         turn.order.since = turn.order.since.word(graph.fingerprint().value());
-        turn.order.begin(graph.description(), None);
+        turn.order.begin(graph.description(), None, Meet::Again);
         self.launch(&mut turn, graph)
     }
 
@@ -295,7 +296,7 @@ impl World {
         let mut turn = self.0.control.turn()?;
         let agreed = match &recorded {
             Ok(graph) if self.0.size == 1 => {
-                turn.order.begin(graph.description(), None);
+                turn.order.begin(graph.description(), None, Meet::Alone);
                 Ok(())
             }
             Err(_) if self.0.size == 1 => Ok(()),
@@ -359,6 +360,9 @@ impl World {
         if self.0.config.trace.is_some() && self.is_traced() {
             self.end_trace()?;
         }
+        if let Some(error) = self.0.control.broken() {
+            return Err(error);
+        }
         if self.0.size > 1
             && let Ok(mut turn) = self.0.control.turn()
         {
@@ -385,14 +389,20 @@ impl World {
         let begun = self.0.tracer.begin();
         let advance = self.advance(graph);
         let run = Run::start(graph, self.0.rank, &self.0.pool, turn.comm.as_ref(), first_collective, earlier, true);
-        let Outcome { failure, failed_anywhere } = {
+        let outcome = {
             let interrupted = self.0.interrupted.read().unwrap_or_else(PoisonError::into_inner);
             let mut vigil = turn.vigil();
             run.wait(&**interrupted, &mut |ran, open| {
+                turn.check()?;
                 turn.watch(&mut vigil, ran, open);
                 advance.iter().for_each(|advance| advance.tell(ran));
+                Ok(())
             })
         };
+        let Outcome { failure, failed_anywhere } = outcome?;
+        if failed_anywhere {
+            turn.check()?;
+        }
         advance.iter().for_each(|advance| advance.tell(u64::MAX));
         turn.order.done();
         self.0.tracer.main(begun, &turn.order.now, self.0.memory.bytes_in_use());

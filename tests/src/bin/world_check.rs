@@ -1,15 +1,19 @@
 //! Checks a world over MPI from within: run by `tests/mpi_graph.rs` on every rank of a launcher.
 //!
-//! `world_check PLUGINS` prints one line `ok rank R of N` and exits with 0, or says what is wrong.
+//! `world_check PLUGINS` prints one line `ok rank R of N` and exits with 0, or says what is wrong. With `diverge` after
+//! it the ranks diverge while they run a graph again, and each prints `ok rank R: ` and its error.
 
+use girih_runtime::comm::Reduction;
 use girih_runtime::config::Config;
 use girih_runtime::error::Error;
-use girih_runtime::ids::Rank;
+use girih_runtime::ids::{BlockId, Rank};
 use girih_runtime::world::World;
 use girih_tests::collectives::{check_calls, check_graph};
 use girih_tests::random_graph::{Program, count_ranks};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 type Checked = Result<(), String>;
 
@@ -20,6 +24,9 @@ fn main() -> ExitCode {
         Ok(world) => world,
         Err(error) => return refuse(&error.to_string()),
     };
+    if std::env::args().nth(2).is_some_and(|mode| mode == "diverge") {
+        return diverge(&world);
+    }
     let checks = [random_graphs, collectives, faults, bytes, idleness];
     let outcome = checks.iter().try_for_each(|check| check(&world));
     if let Err(text) = outcome {
@@ -34,6 +41,26 @@ fn main() -> ExitCode {
     }
     say(&line);
     ExitCode::SUCCESS
+}
+
+/// The last rank has left a loop that the others are in.
+fn diverge(world: &World) -> ExitCode {
+    let mut graph = world.graph("again");
+    let blocks = (0..world.size()).map(|rank| graph.block(Rank::from(rank), 32)).collect::<Result<Vec<_>, _>>();
+    let run = |blocks: Vec<BlockId>| {
+        graph.all_reduce(Reduction::MaxI64, &blocks);
+        let graph = Arc::new(graph.finish()?);
+        (0..9).try_for_each(|_| world.run_again(&graph))?;
+        if world.rank().index() + 1 == world.size() { world.barrier() } else { world.run_again(&graph) }
+    };
+    match blocks.and_then(run) {
+        Err(error @ Error::Divergence { .. }) => say(&format!("ok {}: {error}", world.rank())),
+        outcome => say(&format!("{}: {outcome:?}", world.rank())),
+    }
+    // A launcher that hears of the end drops what ranks have just written.
+    std::thread::sleep(Duration::from_secs(1));
+    world.abort(1);
+    ExitCode::FAILURE
 }
 
 fn refuse(text: &str) -> ExitCode {
