@@ -227,7 +227,7 @@ impl Plan {
         let mut head: HashMap<*const Node, *const Node> = HashMap::new();
         for node in nodes.iter().rev() {
             let key = Arc::as_ptr(node);
-            if !kept.contains(&key) && !node.is_generated() && passed(node) {
+            if !kept.contains(&key) && !node.is_free() && passed(node) {
                 kept.insert(key);
             }
             let own = if kept.contains(&key) { key } else { head.get(&key).copied().unwrap_or(key) };
@@ -235,7 +235,7 @@ impl Plan {
             for input in record.inputs().into_iter().filter(|input| input.record().is_some()) {
                 let input_key = Arc::as_ptr(input);
                 let other_head = head.insert(input_key, own).is_some_and(|head| head != own);
-                if must_keep(&record, node, input) || (other_head && !input.is_generated()) {
+                if must_keep(&record, node, input) || (other_head && !input.is_free()) {
                     kept.insert(input_key);
                 }
             }
@@ -248,7 +248,8 @@ impl Plan {
 /// Whether a node's value is needed as a whole by the node that reads it.
 fn must_keep(reader: &Recorded, node: &Node, input: &Arc<Node>) -> bool {
     let record = input.record().expect("asked of recorded nodes only");
-    let fusible = matches!(*record, Recorded::Map { .. } | Recorded::Fill(_) | Recorded::Sequence { .. });
+    let elementwise = matches!(*record, Recorded::Map { .. } | Recorded::Fill(_) | Recorded::Sequence { .. });
+    let fusible = elementwise || input.window().is_some();
     match reader {
         Recorded::Map { .. } => {
             let constant = matches!(*record, Recorded::Fill(_));

@@ -15,6 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::view::View;
 
+/// Elements that must follow one another for a view to be read as fast as a copy of it.
+const FREE_RUN_MIN: usize = 32;
+
 /// An array that is recorded or there.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -153,6 +156,23 @@ impl Node {
         let before = std::mem::replace(&mut *self.state(), State::Ready(Arc::new(part)));
         // Outside of the lock: this may be the end of other nodes.
         drop(before);
+    }
+
+    /// The array whose rows this one shows, and how, if who reads this one may look there instead.
+    pub(crate) fn window(&self) -> Option<(Arc<Node>, View)> {
+        match self.record().as_deref() {
+            Some(Recorded::View { input, view }) => {
+                let rows = self.layout == Layout::Rows && input.layout == Layout::Rows;
+                (rows && view.shows_rows(&self.shape, &input.shape)).then(|| (Arc::clone(input), view.clone()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the node costs nothing to read anew, however often: it is generated, or shows long runs of elements.
+    pub(crate) fn is_free(&self) -> bool {
+        let long = |(input, view): (Arc<Node>, View)| view.run(&self.shape, &input.shape) >= FREE_RUN_MIN;
+        self.is_generated() || self.window().is_some_and(long)
     }
 
     /// Whether the node costs nothing to make anew.

@@ -118,6 +118,28 @@ impl View {
         Ok(Picked { view, shape: Shape::from_lengths(lengths), axes, starts })
     }
 
+    /// Whether the view, of this shape, shows rows of its source in their order, and most of what is in them or just
+    /// the rows where they are: then who reads it may as well read the source.
+    pub(crate) fn shows_rows(&self, shape: &Shape, source: &Shape) -> bool {
+        // On a diagonal the place within a row changes with the row.
+        let in_order = !self.flat && self.row_axis == Some(0) && self.row_step == 1 && self.steps[0] == 0;
+        let in_place = self.row == 0 && shape.rows() == source.rows();
+        in_order && (in_place || 2 * shape.row_elements() >= source.row_elements())
+    }
+
+    /// How many elements follow one another in the source, too, wherever a multiple of them begins; `usize::MAX` if
+    /// all do. For views that show rows.
+    pub(crate) fn run(&self, shape: &Shape, source: &Shape) -> usize {
+        let mut run = 1;
+        for (&length, &step) in shape.iter().zip(&self.steps).skip(1).rev() {
+            if length != 1 && step != run as isize {
+                return run;
+            }
+            run *= length;
+        }
+        if run == source.row_elements() { usize::MAX } else { run }
+    }
+
     fn start() -> View {
         View { flat: false, row_axis: None, row: 0, row_step: 1, offset: 0, steps: Vec::new() }
     }

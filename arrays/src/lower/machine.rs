@@ -6,19 +6,25 @@
 use super::mistakes::Mistakes;
 use super::program::{Access, Instruction, Place, Program};
 use crate::dtype::{DType, Kind, Scalar};
+use crate::expr::View;
 use crate::kernel::{cast, copy, elementwise};
+use crate::shape::Shape;
 use bytemuck::{cast_slice, cast_slice_mut};
 use std::ops::Range;
 
 /// The most elements of a piece.
 pub(super) const PIECE: usize = 2048;
+/// Shorter rows are not worth a piece of their own.
+const WINDOW_ROW_MIN: usize = 256;
 
 /// Elements of a leaf: all of them, or those of a run of rows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Source<'a> {
     pub(super) bytes: &'a [u8],
     /// The array's row that `bytes` begin with.
     pub(super) first_row: usize,
+    /// Further rows that windows show: their bytes, and the row that these begin with.
+    pub(super) more: Vec<(&'a [u8], usize)>,
 }
 
 /// A program with its leaves and registers.
@@ -37,6 +43,8 @@ struct Filled {
     values: Vec<u64>,
     /// The place within a row, and the number, of elements that `values` hold, if they are alike in every row.
     holds: Option<(usize, usize)>,
+    /// Where a window's values are read in place: the block of its leaf, and the first byte in it.
+    there: Option<(usize, usize)>,
 }
 
 impl<'a> Machine<'a> {
@@ -51,10 +59,24 @@ impl<'a> Machine<'a> {
     /// Computes rows of the result into `out`.
     pub(super) fn rows(&mut self, rows: &Range<usize>, out: &mut [u8]) {
         let bytes = self.program.dtype.bytes();
-        let start = rows.start * self.row_elements;
-        let piece = piece_of_whole(self.row_elements);
-        for (index, out) in out.chunks_mut(piece * bytes).enumerate() {
-            self.piece(start + index * piece, out.len() / bytes, Some(out));
+        let mut start = rows.start * self.row_elements;
+        // Where windows cut pieces out of rows, a piece lies in one row, so that it is read in place.
+        let part = if self.program.windows_within_rows() && self.row_elements >= WINDOW_ROW_MIN {
+            self.row_elements
+        } else {
+            out.len() / bytes
+        };
+        let piece = if part < out.len() / bytes {
+            part.div_ceil(part.div_ceil(PIECE))
+        } else {
+            piece_of_whole(self.row_elements)
+        };
+        for out in out.chunks_mut(part.max(1) * bytes) {
+            for out in out.chunks_mut(piece * bytes) {
+                let length = out.len() / bytes;
+                self.piece(start, length, Some(out));
+                start += length;
+            }
         }
     }
 
@@ -118,6 +140,9 @@ impl<'a> Machine<'a> {
                     let first = (start - source.first_row * self.row_elements) * dtype.bytes();
                     &source.bytes[first..first + bytes]
                 }
+                Access::Window { leaf, .. } if let Some((block, first)) = self.filled[operand].there => {
+                    &self.sources[leaf].block(block).0[first..first + bytes]
+                }
                 _ => &cast_slice(&self.filled[operand].values)[..bytes],
             },
         }
@@ -127,6 +152,17 @@ impl<'a> Machine<'a> {
     fn fill(&mut self, operand: usize, start: usize, length: usize) {
         let spec = &self.program.operands[operand];
         if matches!(spec.access, Access::Aligned(_)) {
+            return;
+        }
+        if let Access::Window { leaf, view, row_elements, run } = &spec.access {
+            let window = Window { source: &self.sources[*leaf], view, shown: [self.row_elements, *row_elements] };
+            let filled = &mut self.filled[operand];
+            filled.there = window.there(start, length, *run, spec.dtype.bytes());
+            if filled.there.is_none() {
+                make_room(&mut filled.values, spec.dtype.bytes());
+                let out = &mut cast_slice_mut::<u64, u8>(&mut filled.values)[..length * spec.dtype.bytes()];
+                window.gather(&self.program.shape, start, spec.dtype.bytes(), out);
+            }
             return;
         }
         let filled = &mut self.filled[operand];
@@ -139,7 +175,7 @@ impl<'a> Machine<'a> {
         make_room(&mut filled.values, item);
         let out = &mut cast_slice_mut::<u64, u8>(&mut filled.values)[..length * item];
         filled.holds = match &spec.access {
-            Access::Aligned(_) => unreachable!("returned above"),
+            Access::Aligned(_) | Access::Window { .. } => unreachable!("returned above"),
             Access::Constant(value) => {
                 copy::splat(item, *value, out);
                 Some((phase, length))
@@ -156,6 +192,64 @@ impl<'a> Machine<'a> {
                 None
             }
         };
+    }
+}
+
+/// What a view shows of the blocks of a leaf.
+struct Window<'w, 'a> {
+    source: &'w Source<'a>,
+    view: &'w View,
+    /// Elements of a row of the window, and of a row of the leaf.
+    shown: [usize; 2],
+}
+
+impl<'a> Source<'a> {
+    /// A block of the leaf, and the row that it begins with.
+    fn block(&self, index: usize) -> (&'a [u8], usize) {
+        if index == 0 { (self.bytes, self.first_row) } else { self.more[index - 1] }
+    }
+}
+
+impl Window<'_, '_> {
+    /// The block and the first byte of elements that follow one another in one block; `run` is [`View::run`].
+    fn there(&self, start: usize, length: usize, run: usize, item: usize) -> Option<(usize, usize)> {
+        if length == 0 || start / run != (start + length - 1) / run {
+            return None;
+        }
+        let [shown, held] = self.shown;
+        let row = start / shown + self.view.row as usize;
+        let first = if run == usize::MAX { start % shown } else { self.place_in_row(start % shown, run)? };
+        (0..=self.source.more.len()).find_map(|index| {
+            let (bytes, first_row) = self.source.block(index);
+            let at = (row.checked_sub(first_row)? * held + first) * item;
+            (at + length * item <= bytes.len()).then_some((index, at))
+        })
+    }
+
+    /// The place within the leaf's row of an element of the window's row, if the row is one run.
+    fn place_in_row(&self, element: usize, run: usize) -> Option<usize> {
+        (run == self.shown[0]).then_some(self.view.offset as usize + element)
+    }
+
+    /// Brings elements together from wherever they are.
+    fn gather(&self, shape: &Shape, start: usize, item: usize, out: &mut [u8]) {
+        let [shown, held] = self.shown;
+        let end = start + out.len() / item;
+        let mut steps = self.view.steps.clone();
+        steps[0] += held as isize;
+        for index in 0..=self.source.more.len() {
+            let (bytes, first_row) = self.source.block(index);
+            // Rows of the window that the block has; of what lies before the window there are none.
+            let row = self.view.row as usize;
+            let (least, most) =
+                (first_row.saturating_sub(row), (first_row + bytes.len() / (held * item)).saturating_sub(row));
+            let (from, to) = (start.max(least * shown), end.min(most * shown));
+            if from < to {
+                let first = (self.view.row - first_row as isize) * held as isize + self.view.offset;
+                let out = &mut out[(from - start) * item..(to - start) * item];
+                copy::gather(item, shape, &steps, first, from, bytes, out);
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod scan;
 mod tall;
 mod tree;
 mod walk;
+mod window;
 
 pub(crate) use direct::direct;
 

@@ -4,7 +4,7 @@
 //! Equal sub-expressions are computed once. Registers are used again after their last reader.
 
 use crate::dtype::{DType, Kind, Scalar};
-use crate::expr::{Node, Recorded};
+use crate::expr::{Node, Recorded, View};
 use crate::kernel::operation::{Binary, Operation};
 use crate::shape::Shape;
 use std::collections::HashMap;
@@ -28,6 +28,8 @@ pub(super) enum Access {
     Broadcast { leaf: usize, steps: Vec<isize> },
     /// One number.
     Constant([u8; 16]),
+    /// Elements that a view shows of a leaf: `row_elements` are in its rows, and `run` follow one another.
+    Window { leaf: usize, view: View, row_elements: usize, run: usize },
     /// Element i is `start + i·step`.
     Sequence { start: Scalar, step: Scalar },
 }
@@ -66,12 +68,25 @@ impl Program {
             |one: &Instruction| one.operation == Operation::Binary(Binary::Power) && one.dtype.kind() == Kind::Signed;
         self.instructions.iter().any(power)
     }
+
+    /// Whether some operand is a window whose elements follow one another within rows alone.
+    pub(super) fn windows_within_rows(&self) -> bool {
+        let within = |one: &OperandSpec| matches!(one.access, Access::Window { run, .. } if run != usize::MAX);
+        self.operands.iter().any(within)
+    }
 }
 
-/// A program, and the nodes whose values it reads, by leaf number.
+/// A program, and the leaves that it reads, by their number.
 pub(super) struct Fused {
     pub(super) program: Program,
-    pub(super) leaves: Vec<Arc<Node>>,
+    pub(super) leaves: Vec<Leaf>,
+}
+
+/// An array whose value a program reads.
+pub(super) struct Leaf {
+    pub(super) node: Arc<Node>,
+    /// The rows with which windows on it begin; none if it is read whole, or where the result's rows are.
+    pub(super) shifts: Vec<usize>,
 }
 
 impl Fused {
@@ -107,7 +122,7 @@ struct Builder<F> {
     known: HashMap<(Operation, DType, Vec<Place>), Place>,
     operands: Vec<OperandSpec>,
     instructions: Vec<Instruction>,
-    leaves: Vec<Arc<Node>>,
+    leaves: Vec<Leaf>,
 }
 
 impl<F: Fn(&Arc<Node>) -> bool> Builder<F> {
@@ -126,15 +141,36 @@ impl<F: Fn(&Arc<Node>) -> bool> Builder<F> {
             Some(Recorded::Sequence { start, step }) if node.shape == self.shape => {
                 self.operand(node.dtype, Access::Sequence { start: *start, step: *step })
             }
+            _ if record.is_some()
+                && let Some((source, view)) = node.window().filter(|_| node.shape == self.shape) =>
+            {
+                let leaf = self.windowed(&source, &view);
+                let (row_elements, run) = (source.shape.row_elements(), view.run(&node.shape, &source.shape));
+                self.operand(node.dtype, Access::Window { leaf, view, row_elements, run })
+            }
             _ => self.leaf(node),
         };
         self.places.insert(Arc::as_ptr(node), place);
         place
     }
 
+    /// The leaf that shows rows of `source` through this view, among others.
+    fn windowed(&mut self, source: &Arc<Node>, view: &View) -> usize {
+        let shift = usize::try_from(view.row).expect("a window begins with a row");
+        let same = |leaf: &Leaf| Arc::ptr_eq(&leaf.node, source) && !leaf.shifts.is_empty();
+        let leaf = self.leaves.iter().position(same).unwrap_or_else(|| {
+            self.leaves.push(Leaf { node: Arc::clone(source), shifts: Vec::new() });
+            self.leaves.len() - 1
+        });
+        if !self.leaves[leaf].shifts.contains(&shift) {
+            self.leaves[leaf].shifts.push(shift);
+        }
+        leaf
+    }
+
     fn leaf(&mut self, node: &Arc<Node>) -> Place {
         let leaf = self.leaves.len();
-        self.leaves.push(Arc::clone(node));
+        self.leaves.push(Leaf { node: Arc::clone(node), shifts: Vec::new() });
         let access = if node.shape == self.shape {
             Access::Aligned(leaf)
         } else {

@@ -207,7 +207,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn copy_task(
+    pub(super) fn copy_task(
         &mut self,
         label: &'static str,
         rank: Rank,

@@ -43,7 +43,7 @@ impl Lowering<'_> {
         let rows = input.shape.rows();
         let reducer = |mistakes: &Mistakes| Reducer { program, folding, words, mistakes: mistakes.clone() };
         if input.layout == Layout::Replicated
-            && let Some(parts) = self.all_whole_now(&leaves)
+            && let Some(parts) = self.all_leaves_now(&leaves)
         {
             let guards = open(&parts);
             return self.at_once(node, |out, mistakes| reducer(mistakes).whole(sources(&guards), rows, out));
@@ -74,7 +74,7 @@ impl Lowering<'_> {
         let output = self.output(node)?;
         for rank in self.ranks() {
             let mut accesses = Accesses::default();
-            let reads = leaves.reads(&mut accesses, rank, 0);
+            let reads = leaves.reads(&mut accesses, rank, 0, &(0..rows));
             let target = accesses.write(output.tile(rank, 0).block);
             let reducer = Arc::clone(reducer);
             self.graph().task("reduce", rank, 0, &accesses.list, || {
@@ -94,10 +94,10 @@ impl Lowering<'_> {
                 let tiles = distribution.tiles_of(rank);
                 for tile in 0..tiles {
                     let mut accesses = Accesses::default();
-                    let reads = leaves.reads(&mut accesses, rank, tile);
+                    let rows = distribution.rows_of_tile(rank, tile);
+                    let reads = leaves.reads(&mut accesses, rank, tile, &rows);
                     let target = accesses.write(output.tile(rank, tile).block);
                     let domain = lowering.domain(rank, tile, tiles);
-                    let rows = distribution.rows_of_tile(rank, tile);
                     let reducer = Arc::clone(reducer);
                     lowering.graph().task("reduce rows", rank, domain, &accesses.list, || {
                         Box::new(move |context| {
@@ -120,8 +120,8 @@ fn leaf_body(
     (rank, tile): (Rank, usize),
     accesses: &mut Accesses,
 ) -> LeafBody {
-    let reads = leaves.reads(accesses, rank, tile);
     let (rows, leaf_rows) = (distribution.rows_of_tile(rank, tile), distribution.leaf_rows());
+    let reads = leaves.reads(accesses, rank, tile, &rows);
     let reducer = Arc::clone(reducer);
     Box::new(move |context, emit| {
         let guards = guards(context, &reads);
