@@ -1,6 +1,7 @@
 //! Reductions over all axes or some, and matrix products.
 
 use super::{Array, Operand};
+use crate::distribution::{Layout, REPLICATED_BYTES_MAX};
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::expr::{self, Reduction};
@@ -83,7 +84,7 @@ impl Array {
     /// The first places of the greatest elements along an axis, or among all elements in row-major order; of NaN
     /// if there is one.
     ///
-    /// Cost: two passes over the elements.
+    /// Cost: one pass over the elements for all of them or along the last axis; else, or if complex, two.
     ///
     /// # Errors
     /// Replicated: `Error::Axis`; `Error::Shape` if there are no elements.
@@ -106,6 +107,10 @@ impl Array {
             return Err(Error::Shape(format!("attempt to get {name} of an empty sequence")));
         }
         let chosen: Vec<i64> = axes.iter().map(|&axis| axis as i64).collect();
+        if self.places_follow_on(&axes) {
+            let fold = if fold == Fold::Min { Fold::FirstMin } else { Fold::FirstMax };
+            return self.reduce(fold, Some(&chosen), keep, None);
+        }
         let extreme = self.reduce(fold, Some(&chosen), true, None)?;
         let mut found = self.equal(&extreme)?;
         if self.dtype().is_inexact() {
@@ -122,6 +127,16 @@ impl Array {
             count *= self.shape()[axis] as i64;
         }
         found.select(place, count)?.min(Some(&chosen), keep)
+    }
+
+    /// Whether the elements among which a place is asked for follow one another, and a result of places needs no rows
+    /// that this array has not: then one pass finds them.
+    fn places_follow_on(&self, axes: &[usize]) -> bool {
+        let (shape, dimensions) = (self.shape(), self.shape().len());
+        let all = axes.len() == dimensions;
+        let results: usize = if all { 1 } else { shape[..dimensions - 1].iter().product() };
+        let small = 8 * results <= REPLICATED_BYTES_MAX || self.layout() == Layout::Rows;
+        !self.dtype().is_complex() && small && (all || axes == [dimensions - 1])
     }
 
     /// 0, 1, 2, ... along an axis, with length 1 along the others.

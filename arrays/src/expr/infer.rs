@@ -183,6 +183,7 @@ pub(crate) fn reduce(reduction: Reduction, input: &Arc<Node>, keep: bool) -> Res
     let dtype = match (fold, input.dtype) {
         (_, dtype) if reduction.divisor.is_some() => dtype.to_mean(),
         (Fold::Sum | Fold::Product, dtype) => dtype.to_sum(),
+        (Fold::FirstMin | Fold::FirstMax, _) => DType::Int64,
         (_, dtype) => dtype,
     };
     if nothing || shape.elements() == 0 {

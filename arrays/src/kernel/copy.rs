@@ -167,12 +167,47 @@ fn blocks<T: Pod>(copying: &Copying, from_at: isize, to_at: isize, from: &[T], t
     const SIDE: usize = 32;
     let axis = copying.lengths.len() - 2;
     let (rows, columns) = (copying.lengths[axis], copying.lengths[axis + 1]);
+    if copying.from_steps[axis] == 1 && copying.to_steps[axis + 1] == 1 && copying.from_steps[axis + 1] > 0 {
+        return turned(copying, from_at, to_at, from, to);
+    }
     for column in (0..columns).step_by(SIDE) {
         let width = SIDE.min(columns - column);
         for row in 0..rows as isize {
             let from_at = from_at + row * copying.from_steps[axis] + column as isize * copying.from_steps[axis + 1];
             let to_at = to_at + row * copying.to_steps[axis] + column as isize * copying.to_steps[axis + 1];
             run(width, from_at, copying.from_steps[axis + 1], to_at, copying.to_steps[axis + 1], from, to);
+        }
+    }
+}
+
+/// As [`blocks`], when rows of the source become columns: in squares of one cache line a side, read and written by
+/// lines, in strips that lie in a cache until each line was read whole.
+fn turned<T: Pod>(copying: &Copying, from_at: isize, to_at: isize, from: &[T], to: &mut [T]) {
+    const SIDE: usize = 8;
+    let axis = copying.lengths.len() - 2;
+    let (rows, columns) = (copying.lengths[axis], copying.lengths[axis + 1]);
+    let (from_step, to_step) = (copying.from_steps[axis + 1] as usize, copying.to_steps[axis]);
+    let (from_at, squares) = (from_at as usize, columns / SIDE * SIDE);
+    for row in (0..rows).step_by(SIDE) {
+        let height = SIDE.min(rows - row);
+        let to_row = |i: usize| (to_at + (row + i) as isize * to_step) as usize;
+        for column in (0..if height == SIDE { squares } else { 0 }).step_by(SIDE) {
+            let mut square = [[T::zeroed(); SIDE]; SIDE];
+            for j in 0..SIDE {
+                let first = from_at + (column + j) * from_step + row;
+                for (i, &value) in from[first..first + SIDE].iter().enumerate() {
+                    square[i][j] = value;
+                }
+            }
+            for (i, line) in square.iter().enumerate() {
+                to[to_row(i) + column..][..SIDE].copy_from_slice(line);
+            }
+        }
+        for column in if height == SIDE { squares } else { 0 }..columns {
+            let first = from_at + column * from_step + row;
+            for (i, &value) in from[first..first + height].iter().enumerate() {
+                to[to_row(i) + column] = value;
+            }
         }
     }
 }

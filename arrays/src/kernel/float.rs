@@ -4,6 +4,7 @@ use super::elementwise::{compare, map1, map1_plain, map2, map2_plain};
 use super::operation::{Binary, Unary};
 use super::real::Real;
 use super::steps::{self, Stepped};
+use super::vector::{self, Loop};
 use super::vector_math;
 use bytemuck::cast_slice_mut;
 
@@ -79,7 +80,7 @@ pub(super) fn binary<T: Real + Stepped>(op: Binary, a: &[T], b: &[T], out: &mut 
         Binary::FloorDivide => map2_plain(a, b, out, |a, b| floor_divide(a, b).0),
         Binary::Remainder => map2_plain(a, b, out, |a, b| floor_divide(a, b).1),
         Binary::Fmod => map2_plain(a, b, out, |a, b| a % b),
-        Binary::Power | Binary::FloatPower => map2_plain(a, b, out, T::powf),
+        Binary::Power | Binary::FloatPower => powers(a, b, out),
         Binary::Maximum => map2(a, b, out, |a, b| if a >= b || a.is_nan() { a } else { b }),
         Binary::Minimum => map2(a, b, out, |a, b| if a <= b || a.is_nan() { a } else { b }),
         Binary::Fmax => map2(a, b, out, |a, b| if a >= b || b.is_nan() { a } else { b }),
@@ -115,6 +116,33 @@ fn angles<T: Real>(a: &[T], out: &mut [T], short: impl Fn(f64) -> f64, library: 
     let large = |a: T| a.wide().abs() > vector_math::ANGLE_MAX;
     for (out, &a) in out.iter_mut().zip(a).filter(|(_, a)| large(**a)) {
         *out = library(a);
+    }
+}
+
+/// Powers, by the library where a number is neither normal nor finite.
+fn powers<T: Real>(a: &[T], b: &[T], out: &mut [T]) {
+    vector::run(Powers { a, b, out: &mut *out });
+    let other = |a: T, b: T| !vector_math::pow_takes(a.wide(), b.wide());
+    for ((out, &a), &b) in out.iter_mut().zip(a).zip(b).filter(|((_, a), b)| other(**a, **b)) {
+        *out = a.powf(b);
+    }
+}
+
+/// A loop of its own, for as a closure it would be too long to be compiled anew for each kind of vectors.
+struct Powers<'a, T> {
+    a: &'a [T],
+    b: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Real> Loop for Powers<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for ((out, &a), &b) in self.out.iter_mut().zip(self.a).zip(self.b) {
+            *out = T::from_wide(vector_math::pow(a.wide(), b.wide()));
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 
 use super::cast::cast;
 use super::complex;
+use super::place;
 use super::real::Real;
 use super::vector::{self, Loop};
 use crate::dtype::{DType, Kind};
@@ -33,11 +34,15 @@ pub(crate) enum Fold {
     All,
     /// Whether any is true; on bool.
     Any,
+    /// The first place of the least, or of NaN if there is one; of numbers that are not complex.
+    FirstMin,
+    /// The first place of the greatest, or of NaN if there is one; of numbers that are not complex.
+    FirstMax,
 }
 
 /// Words in which a value of this type is combined. Cost: none.
-pub(crate) fn unit(dtype: DType) -> usize {
-    if dtype.is_complex() { 2 } else { 1 }
+pub(crate) fn unit(fold: Fold, dtype: DType) -> usize {
+    if dtype.is_complex() || fold.is_place() { 2 } else { 1 }
 }
 
 /// The type of words: what elements widen to before they combine. Cost: none.
@@ -56,34 +61,41 @@ impl Fold {
         let float = match self {
             Fold::Sum | Fold::Any => 0.0,
             Fold::Product | Fold::All => 1.0,
-            Fold::Min => f64::INFINITY,
-            Fold::Max => f64::NEG_INFINITY,
+            Fold::Min | Fold::FirstMin => f64::INFINITY,
+            Fold::Max | Fold::FirstMax => f64::NEG_INFINITY,
         };
         let signed = match self {
             Fold::Sum | Fold::Any => 0_i64,
             Fold::Product | Fold::All => 1,
-            Fold::Min => i64::MAX,
-            Fold::Max => i64::MIN,
+            Fold::Min | Fold::FirstMin => i64::MAX,
+            Fold::Max | Fold::FirstMax => i64::MIN,
         };
         let unsigned = match self {
-            Fold::Min => u64::MAX,
-            Fold::Max => 0,
+            Fold::Min | Fold::FirstMin => u64::MAX,
+            Fold::Max | Fold::FirstMax => 0,
             _ => signed as u64,
         };
+        // The place behind all places.
+        let place = if self.is_place() { u64::MAX } else { 0 };
         match word_type(dtype) {
-            DType::Float64 => [float.to_bits(), 0],
+            DType::Float64 => [float.to_bits(), place],
             // Of complex numbers the least has an infinite imaginary part, too.
             DType::Complex128 if float.is_infinite() => [float.to_bits(); 2],
             DType::Complex128 => [float.to_bits(), 0],
-            DType::Uint64 => [unsigned, 0],
-            _ => [signed as u64, 0],
+            DType::Uint64 => [unsigned, place],
+            _ => [signed as u64, place],
         }
+    }
+
+    /// Whether values are elements with their places.
+    pub(crate) fn is_place(self) -> bool {
+        matches!(self, Fold::FirstMin | Fold::FirstMax)
     }
 
     /// Fills words with what changes nothing.
     pub(crate) fn clear(self, dtype: DType, words: &mut [u64]) {
         let identity = self.identity(dtype);
-        words.chunks_mut(unit(dtype)).for_each(|words| words.copy_from_slice(&identity[..words.len()]));
+        words.chunks_mut(unit(self, dtype)).for_each(|words| words.copy_from_slice(&identity[..words.len()]));
     }
 }
 
@@ -95,6 +107,7 @@ macro_rules! with_fold {
             Fold::Product | Fold::All => $call!(|a: f64, b: f64| a * b),
             Fold::Min => $call!(|a: f64, b: f64| if b < a || b.is_nan() { b } else { a }),
             Fold::Max => $call!(|a: f64, b: f64| if b > a || b.is_nan() { b } else { a }),
+            Fold::FirstMin | Fold::FirstMax => unreachable!("places combine with their elements"),
         }
     };
     (i64, $fold:expr, $call:ident) => {
@@ -103,6 +116,7 @@ macro_rules! with_fold {
             Fold::Product => $call!(|a: i64, b: i64| a.wrapping_mul(b)),
             Fold::Min | Fold::All => $call!(|a: i64, b: i64| a.min(b)),
             Fold::Max | Fold::Any => $call!(|a: i64, b: i64| a.max(b)),
+            Fold::FirstMin | Fold::FirstMax => unreachable!("places combine with their elements"),
         }
     };
     (u64, $fold:expr, $call:ident) => {
@@ -111,6 +125,7 @@ macro_rules! with_fold {
             Fold::Product => $call!(|a: u64, b: u64| a.wrapping_mul(b)),
             Fold::Min | Fold::All => $call!(|a: u64, b: u64| a.min(b)),
             Fold::Max | Fold::Any => $call!(|a: u64, b: u64| a.max(b)),
+            Fold::FirstMin | Fold::FirstMax => unreachable!("places combine with their elements"),
         }
     };
     (complex, $fold:expr, $call:ident) => {
@@ -124,6 +139,7 @@ macro_rules! with_fold {
                     a
                 })
             }
+            Fold::FirstMin | Fold::FirstMax => unreachable!("complex numbers have no places"),
             Fold::Max => {
                 $call!(|a: Words, b: Words| if complex::less(a, b) || (complex::is_nan(b) && !complex::is_nan(a)) {
                     b
@@ -147,7 +163,7 @@ fn widened(dtype: DType, values: &[u8]) -> (DType, Cow<'_, [u64]>, Option<&[u8]>
         return (dtype, Cow::Borrowed(&[]), Some(values));
     }
     let to = word_type(dtype);
-    let mut room = vec![0_u64; values.len() / dtype.bytes() * unit(dtype)];
+    let mut room = vec![0_u64; values.len() / dtype.bytes() * unit(Fold::Sum, dtype)];
     cast(dtype, to, values, cast_slice_mut(&mut room));
     (to, Cow::Owned(room), None)
 }
@@ -158,11 +174,14 @@ fn widened(dtype: DType, values: &[u8]) -> (DType, Cow<'_, [u64]>, Option<&[u8]>
 pub(crate) fn runs(fold: Fold, dtype: DType, values: &[u8], run: usize, partials: &mut Vec<u64>) {
     let (dtype, room, direct) = widened(dtype, values);
     let values = direct.unwrap_or_else(|| cast_slice(&room));
+    if fold.is_place() {
+        return values.chunks(run * dtype.bytes()).for_each(|run| partials.extend(place::first(fold, dtype, run)));
+    }
     match dtype {
         DType::Float64 => runs_real::<f64>(fold, cast_slice(values), run, partials),
         DType::Float32 => runs_real::<f32>(fold, cast_slice(values), run, partials),
         DType::Int64 => runs_integer::<i64>(fold, cast_slice(values), run, partials),
-        DType::Bool => runs_integer::<u8>(fold, values, run, partials),
+        DType::Bool => runs_bool(fold, values, run, partials),
         DType::Uint64 => runs_unsigned(fold, cast_slice(values), run, partials),
         _ => runs_complex(fold, cast_slice(values), run, partials),
     }
@@ -190,6 +209,34 @@ fn runs_integer<T: Pod + Into<i64>>(fold: Fold, values: &[T], run: usize, partia
         };
     }
     with_fold!(i64, fold, call);
+}
+
+/// Truth values, which are bytes of 0 and 1, without widening them.
+fn runs_bool(fold: Fold, values: &[u8], run: usize, partials: &mut Vec<u64>) {
+    for values in values.chunks(run) {
+        partials.push(match fold {
+            Fold::Sum => values.chunks(BYTES_SUMMED).map(|bytes| u64::from(vector::run(CountBytes { bytes }))).sum(),
+            Fold::Any | Fold::Max => u64::from(values.contains(&1)),
+            Fold::All | Fold::Product | Fold::Min => u64::from(!values.contains(&0)),
+            Fold::FirstMin | Fold::FirstMax => unreachable!("places combine with their elements"),
+        });
+    }
+}
+
+/// So many bytes of 0 and 1 have a sum that is a byte.
+const BYTES_SUMMED: usize = 128;
+
+struct CountBytes<'a> {
+    bytes: &'a [u8],
+}
+
+impl Loop for CountBytes<'_> {
+    type Output = u8;
+
+    #[inline(always)]
+    fn run(self) -> u8 {
+        self.bytes.iter().fold(0, |sum, &byte| sum.wrapping_add(byte))
+    }
 }
 
 fn runs_unsigned(fold: Fold, values: &[u64], run: usize, partials: &mut Vec<u64>) {
@@ -338,46 +385,20 @@ impl<T: Copy, A: Copy, W: Fn(T) -> A, C: Fn(A, A) -> A> Loop for Accumulate<'_, 
 ///
 /// Cost: one operation, two reads and a write a word.
 pub(crate) fn combine(fold: Fold, dtype: DType, left: &mut [u64], right: &[u64]) {
+    if fold.is_place() {
+        return place::combine(fold, word_type(dtype), left, right);
+    }
     accumulate(fold, word_type(dtype), cast_slice(right), left);
-}
-
-/// Combines the words of pieces of one run pairwise, as they come.
-#[derive(Debug, Default)]
-pub(crate) struct Pairwise {
-    /// Words with the number of pieces behind each, a power of two.
-    stack: Vec<(usize, [u64; 2])>,
-}
-
-impl Pairwise {
-    /// Adds the words of the next piece.
-    pub(crate) fn push(&mut self, fold: Fold, dtype: DType, words: &[u64]) {
-        let unit = unit(dtype);
-        let (mut pieces, mut all) = (1, [0; 2]);
-        all[..unit].copy_from_slice(words);
-        while let Some((_, mut left)) = self.stack.pop_if(|(left, _)| *left == pieces) {
-            combine(fold, dtype, &mut left[..unit], &all[..unit]);
-            all = left;
-            pieces *= 2;
-        }
-        self.stack.push((pieces, all));
-    }
-
-    /// The words of all pieces; ready for another run.
-    pub(crate) fn finish(&mut self, fold: Fold, dtype: DType) -> [u64; 2] {
-        let unit = unit(dtype);
-        let mut all = fold.identity(dtype);
-        for (_, mut left) in self.stack.drain(..).rev() {
-            combine(fold, dtype, &mut left[..unit], &all[..unit]);
-            all = left;
-        }
-        all
-    }
 }
 
 /// Writes words of elements of type `dtype` as elements of `out_dtype`, divided by `divisor` if there is one.
 ///
 /// Cost: at most one division, a read and a write a word.
-pub(crate) fn finish(words: &[u64], dtype: DType, divisor: Option<f64>, out_dtype: DType, out: &mut [u8]) {
+pub(crate) fn finish(fold: Fold, words: &[u64], dtype: DType, divisor: Option<f64>, out_dtype: DType, out: &mut [u8]) {
+    if fold.is_place() {
+        let places: Vec<u64> = words.chunks_exact(2).map(|words| words[1]).collect();
+        return cast(DType::Uint64, out_dtype, cast_slice(&places), out);
+    }
     let from = word_type(dtype);
     let Some(divisor) = divisor else {
         return cast(from, out_dtype, cast_slice(words), out);
@@ -426,16 +447,6 @@ mod tests {
     }
 
     #[test]
-    fn pieces_combine_pairwise() {
-        for pieces in 0..20_i64 {
-            let mut pairwise = Pairwise::default();
-            (0..pieces).for_each(|piece| pairwise.push(Fold::Sum, DType::Int64, &[piece as u64]));
-            assert_eq!(pairwise.finish(Fold::Sum, DType::Int64), [(pieces * (pieces - 1) / 2) as u64, 0]);
-            assert_eq!(pairwise.finish(Fold::Sum, DType::Int64), [0, 0]);
-        }
-    }
-
-    #[test]
     fn words_accumulate_element_by_element() {
         let mut words = [0; 3];
         Fold::Max.clear(DType::Bool, &mut words);
@@ -451,7 +462,7 @@ mod tests {
         runs(Fold::Sum, DType::Int8, cast_slice(&values), 5000, &mut partials);
         assert_eq!(partials, [(-500_000_i64) as u64]);
         let mut out = [0_u16];
-        finish(&partials, DType::Int8, None, DType::Uint16, cast_slice_mut(&mut out));
+        finish(Fold::Sum, &partials, DType::Int8, None, DType::Uint16, cast_slice_mut(&mut out));
         assert_eq!(out, [(-500_000_i64) as u16]);
     }
 
@@ -464,10 +475,5 @@ mod tests {
         }
         let found: Vec<f64> = partials.into_iter().map(f64::from_bits).collect();
         assert_eq!(found, [295.0, 4950.0, 6.0, 97.0, 0.0, 0.0]);
-        let mut pairwise = Pairwise::default();
-        for part in 0..5 {
-            pairwise.push(Fold::Sum, DType::Complex64, &[f64::from(part).to_bits(), 1.0_f64.to_bits()]);
-        }
-        assert_eq!(pairwise.finish(Fold::Sum, DType::Complex64).map(f64::from_bits), [10.0, 5.0]);
     }
 }

@@ -13,6 +13,8 @@ pub(crate) mod fold;
 mod integer;
 pub mod nearest;
 pub(crate) mod operation;
+pub(crate) mod pairwise;
+mod place;
 pub(crate) mod product;
 mod quotient;
 mod real;

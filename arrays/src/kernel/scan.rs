@@ -25,11 +25,11 @@ pub(crate) fn scan(
 ) {
     let words = word_type(dtype);
     let together = (CHUNK / inner.max(1)).max(1) * inner;
-    let mut room = vec![0_u64; together.min(values.len() / dtype.bytes()) * unit(dtype)];
+    let mut room = vec![0_u64; together.min(values.len() / dtype.bytes()) * unit(fold, dtype)];
     let chunks = values.chunks(together.max(1) * dtype.bytes());
     for (values, out) in chunks.zip(out.chunks_mut(together.max(1) * result.bytes())) {
         let count = values.len() / dtype.bytes();
-        let room = &mut room[..count * unit(dtype)];
+        let room = &mut room[..count * unit(fold, dtype)];
         cast(dtype, words, values, cast_slice_mut(room));
         in_words(fold, words, inner, room, state);
         cast(words, result, cast_slice(room), out);

@@ -94,8 +94,12 @@ impl<T: Copy> Loop for Select<'_, T> {
 
     #[inline(always)]
     fn run(self) {
-        for (((out, &condition), &yes), &no) in self.out.iter_mut().zip(self.condition).zip(self.yes).zip(self.no) {
-            *out = if condition != 0 { yes } else { no };
+        // By number, for the compiler makes no vectors of four iterators that go together.
+        let length = self.out.len();
+        let (condition, yes, no) = (&self.condition[..length], &self.yes[..length], &self.no[..length]);
+        for i in 0..length {
+            let (yes, no) = (yes[i], no[i]);
+            self.out[i] = if condition[i] != 0 { yes } else { no };
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::expr::{Node, View};
 use crate::kernel::fold::{self, Fold};
 use crate::kernel::product::{self, Across};
+use bytemuck::cast_slice_mut;
 use girih_runtime::ids::Rank;
 use std::ops::Range;
 use std::rc::Rc;
@@ -16,6 +17,11 @@ use std::sync::Arc;
 /// Elements of a product across rows from which on its leaves are made longer.
 const LARGE_RESULT: usize = 128 * 128;
 const LONG_LEAF_ROWS: usize = 256;
+
+/// Rows for which it pays to arrange a large matrix for their product.
+const ROWS_WORTH_ARRANGING: usize = 256;
+/// Products of a rank there are at least, if it has as many tiles, for its workers to share.
+const GROUPS_MIN: usize = 4;
 
 impl Lowering<'_> {
     /// `lhs` (m×k) by `rhs` (k×n): every row by the whole of `rhs`, which is gathered if it is spread.
@@ -45,13 +51,71 @@ impl Lowering<'_> {
         self.by_rows(node, |lowering, distribution, output| {
             for rank in lowering.ranks() {
                 let tiles = distribution.tiles_of(rank);
-                for tile in 0..tiles {
-                    let rows = distribution.rows_of_tile(rank, tile);
-                    lowering.product_tile(rank, (tile, tiles), dtype, [k, n], &rows, [&a, &b, output])?;
+                if tiles == 0 {
+                    continue;
+                }
+                // The library arranges the whole of `rhs` anew for each product, which is dear for a few rows.
+                let rows = distribution.rows_of(rank).len();
+                let few = rows.div_ceil(tiles) < ROWS_WORTH_ARRANGING && k * n >= LARGE_RESULT;
+                let groups =
+                    if few { rows.div_ceil(ROWS_WORTH_ARRANGING).clamp(GROUPS_MIN.min(tiles), tiles) } else { tiles };
+                for group in 0..groups {
+                    let tiles = tiles * group / groups..tiles * (group + 1) / groups;
+                    lowering.product_tiles(rank, tiles, dtype, [k, n], [&a, &b, output])?;
                 }
             }
             Ok(())
         })
+    }
+
+    /// One product for the rows of some tiles that follow one another.
+    fn product_tiles(
+        &mut self,
+        rank: Rank,
+        tiles: Range<usize>,
+        dtype: DType,
+        [k, n]: [usize; 2],
+        [a, b, out]: [&Placed; 3],
+    ) -> Result<()> {
+        let count = out.tiles[rank.index()].len();
+        if tiles.len() == 1 {
+            let rows = out.tile(rank, tiles.start).rows.clone();
+            return self.product_tile(rank, (tiles.start, count), dtype, [k, n], &rows, [a, b, out]);
+        }
+        let mut accesses = Accesses::default();
+        let rhs = accesses.read(b.tile(rank, tiles.start).block);
+        let mut parts = Vec::with_capacity(tiles.len());
+        for tile in tiles.clone() {
+            let (held, target) = (a.tile(rank, tile), out.tile(rank, tile));
+            let first = (target.rows.start - held.rows.start) * k * dtype.bytes();
+            parts.push((accesses.read(held.block), first, target.rows.len()));
+        }
+        let targets: Vec<usize> = tiles.clone().map(|tile| accesses.write(out.tile(rank, tile).block)).collect();
+        let domain = self.domain(rank, tiles.start, count);
+        self.graph().task("product", rank, domain, &accesses.list, || {
+            Box::new(move |context| {
+                let rows: usize = parts.iter().map(|(_, _, rows)| rows).sum();
+                let (mut lhs, mut result) = (room(rows * k * dtype.bytes()), room(rows * n * dtype.bytes()));
+                let lhs = &mut cast_slice_mut::<u64, u8>(&mut lhs)[..rows * k * dtype.bytes()];
+                let mut at = 0;
+                for (access, first, rows) in &parts {
+                    let bytes = rows * k * dtype.bytes();
+                    lhs[at..at + bytes].copy_from_slice(&context.read(*access)[*first..*first + bytes]);
+                    at += bytes;
+                }
+                let result = &mut cast_slice_mut::<u64, u8>(&mut result)[..rows * n * dtype.bytes()];
+                product::rows(dtype, rows, k, n, lhs, &context.read(rhs), result);
+                let mut rest = &result[..];
+                for target in &targets {
+                    let mut target = context.write(*target);
+                    let (front, back) = rest.split_at(target.len());
+                    target.copy_from_slice(front);
+                    rest = back;
+                }
+                Ok(())
+            })
+        })?;
+        Ok(())
     }
 
     fn product_tile(
@@ -120,6 +184,11 @@ impl Lowering<'_> {
     }
 }
 
+/// Room for so many bytes, aligned for every type.
+fn room(bytes: usize) -> Vec<u64> {
+    vec![0; bytes.div_ceil(8)]
+}
+
 fn across_body(
     distribution: &RowDistribution,
     (rank, tile): (Rank, usize),
@@ -134,7 +203,7 @@ fn across_body(
     let distribution = *distribution;
     Box::new(move |context, emit| {
         let (x, y) = (context.read(x_read), context.read(y_read));
-        let mut words = vec![0; m * n * fold::unit(dtype)];
+        let mut words = vec![0; m * n * fold::unit(Fold::Sum, dtype)];
         for leaf in distribution.leaves_of_tile(rank, tile) {
             let rows = distribution.rows_of_leaves(&(leaf..leaf + 1));
             let of = |first: usize, columns: usize| {

@@ -52,7 +52,7 @@ pub(crate) fn direct(world: &World, node: &Arc<Node>) -> Option<Result<()>> {
                     Values::Shared(part) => run(&part.tiles()[0].cell.borrow()),
                     Values::Own(own) => run(&cast_slice(own)[..input.bytes()]),
                 }
-                fold::finish(&words, input.dtype, reduction.divisor, node.dtype, out);
+                fold::finish(reduction.fold, &words, input.dtype, reduction.divisor, node.dtype, out);
                 Ok(())
             }))
         }

@@ -7,7 +7,8 @@
 use super::machine::{Machine, PIECE};
 use crate::dtype::DType;
 use crate::expr::Reduction;
-use crate::kernel::fold::{self, Fold, Pairwise};
+use crate::kernel::fold::{self, Fold};
+use crate::kernel::pairwise::Pairwise;
 use crate::shape::Shape;
 use std::ops::Range;
 
@@ -53,7 +54,7 @@ impl Folding {
             dtype,
             across_rows,
             width,
-            unit: fold::unit(dtype),
+            unit: fold::unit(reduction.fold, dtype),
             shape: shape.clone(),
             reduced,
         }
@@ -89,13 +90,13 @@ impl Folding {
                 machine.compute(start, count * span.elements);
                 let values = machine.values(start, count * span.elements);
                 if span.run == span.elements && !span.kept {
-                    emit(index, state.whole_spans(self, &span, values));
+                    emit(index, state.whole_spans(self, &span, start, values));
                     index += count;
                     continue;
                 }
                 for (i, values) in values.chunks(span.elements * bytes).enumerate() {
                     state.begin(self);
-                    state.piece(self, &span, 0, values);
+                    state.piece(self, &span, (start + i * span.elements, 0), values);
                     emit(index + i, state.finish(self));
                 }
                 index += count;
@@ -121,7 +122,7 @@ impl Folding {
             for at in (unit..end).step_by(span.piece) {
                 let length = span.piece.min(end - at);
                 machine.compute(start + at, length);
-                state.piece(self, span, at, machine.values(start + at, length));
+                state.piece(self, span, (start, at), machine.values(start + at, length));
             }
         }
     }
@@ -181,8 +182,8 @@ impl State {
         folding.fold.clear(folding.dtype, &mut self.words);
     }
 
-    /// Takes the elements from `at` on, counted in the span.
-    fn piece(&mut self, folding: &Folding, span: &Span, at: usize, values: &[u8]) {
+    /// Takes the elements from `at` on, counted in the span, which begins with the element `start`.
+    fn piece(&mut self, folding: &Folding, span: &Span, (start, at): (usize, usize), values: &[u8]) {
         let (fold, dtype, unit) = (folding.fold, folding.dtype, folding.unit);
         let bytes = dtype.bytes();
         if span.kept {
@@ -197,6 +198,7 @@ impl State {
         }
         self.partials.clear();
         fold::runs(fold, dtype, values, span.run, &mut self.partials);
+        self.settle(folding, span, (start, at));
         if span.run <= PIECE {
             for (i, partial) in self.partials.chunks(unit).enumerate() {
                 let word = span.base(at / span.run + i) * unit;
@@ -214,10 +216,21 @@ impl State {
         }
     }
 
-    /// Takes spans of one run each, which leave a word each.
-    fn whole_spans(&mut self, folding: &Folding, span: &Span, values: &[u8]) -> &[u64] {
+    /// Places were counted in their runs: from here in what is reduced, all elements or a line of them.
+    fn settle(&mut self, folding: &Folding, span: &Span, (start, at): (usize, usize)) {
+        if folding.fold.is_place() {
+            let (first, step) = if folding.across_rows { (start + at, span.run) } else { (at % span.run, 0) };
+            for (i, words) in self.partials.chunks_exact_mut(2).enumerate() {
+                words[1] = words[1].saturating_add((first + i * step) as u64);
+            }
+        }
+    }
+
+    /// Takes spans of one run each from the element `start` on, which leave a value each.
+    fn whole_spans(&mut self, folding: &Folding, span: &Span, start: usize, values: &[u8]) -> &[u64] {
         self.partials.clear();
         fold::runs(folding.fold, folding.dtype, values, span.run, &mut self.partials);
+        self.settle(folding, span, (start, 0));
         &self.partials
     }
 

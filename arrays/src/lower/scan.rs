@@ -172,7 +172,7 @@ impl Scan {
         if self.whole == 0 {
             return;
         }
-        let mut state = vec![0; self.inner * fold::unit(self.dtype)];
+        let mut state = vec![0; self.inner * fold::unit(self.fold, self.dtype)];
         let values = values.chunks(self.whole * self.dtype.bytes());
         for (values, out) in values.zip(out.chunks_mut(self.whole * self.result.bytes())) {
             self.fold.clear(self.dtype, &mut state);
@@ -182,12 +182,12 @@ impl Scan {
 
     /// The words of all steps of a leaf together.
     fn total(&self, values: &[u8]) -> Vec<u64> {
-        let mut words = Vec::with_capacity(self.inner * fold::unit(self.dtype));
+        let mut words = Vec::with_capacity(self.inner * fold::unit(self.fold, self.dtype));
         if self.inner == 1 {
             fold::runs(self.fold, self.dtype, values, values.len() / self.dtype.bytes(), &mut words);
             return words;
         }
-        words.resize(self.inner * fold::unit(self.dtype), 0);
+        words.resize(self.inner * fold::unit(self.fold, self.dtype), 0);
         self.fold.clear(self.dtype, &mut words);
         for step in values.chunks(self.inner * self.dtype.bytes()) {
             fold::accumulate(self.fold, self.dtype, step, &mut words);

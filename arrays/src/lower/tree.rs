@@ -33,12 +33,12 @@ pub(super) type LeafBody = Box<dyn Fn(&Context<'_>, &mut dyn FnMut(&[u64])) + Se
 impl Words {
     /// Writes words, from number `first` of the result on, as elements.
     pub(super) fn finish(&self, words: &[u64], out: &mut [u8]) {
-        fold::finish(words, self.dtype, self.divisor, self.result, out);
+        fold::finish(self.fold, words, self.dtype, self.divisor, self.result, out);
     }
 
     /// Words of a value.
     pub(super) fn unit(&self) -> usize {
-        fold::unit(self.dtype)
+        fold::unit(self.fold, self.dtype)
     }
 
     /// Words of a node of the tree.
