@@ -311,7 +311,7 @@ impl<T: Real + Element + Default> Parts<T> {
     fn measure_tile(&self, index: usize) -> Body {
         let (parameters, scratches) = (Arc::clone(&self.parameters), self.scratches.clone());
         let (tile, columns) = (self.observations.tiles()[index].clone(), self.observations.columns());
-        let nearest = Arc::clone(&self.nearest[index]);
+        let (nearest, origin) = (Arc::clone(&self.nearest[index]), Arc::clone(self.observations.origin()));
         Box::new(move |context| {
             let (mut closest, mut out) = (context.write(0), context.write(1));
             let (newest, apart, candidates, scale) = {
@@ -330,7 +330,7 @@ impl<T: Real + Element + Default> Parts<T> {
                     // Only this task looks at these numbers.
                     let mut nearest = nearest.write();
                     let near = Near { nearest: nearest.of_mut(), newest: apart.len() as u32, apart: &apart };
-                    let rows = (rows, &newest[..]);
+                    let rows = (rows, &origin[..], &newest[..]);
                     lower_and_measure_near(rows, &candidates, (closest, weights), near, &scale, out, scratch)
                 }),
                 Rows::Sparse(rows) => {

@@ -21,6 +21,7 @@ mod pass;
 mod reference;
 mod scratch;
 mod seed;
+mod sieve;
 mod simd;
 mod sparse;
 mod sums;

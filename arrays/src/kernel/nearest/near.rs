@@ -2,6 +2,7 @@
 //!
 //! A row at distance √D from its nearest centre s is no nearer to c than √D if c is at least 2√D from s, by the
 //! triangle inequality; then the minimum with D is D, whatever the rounding, for the factor 2 is taken with a margin.
+//! Of the other rows most are spared by their distances in `f32` (see `sieve`).
 //! Invariant: results are those of `lower_and_measure`, bit for bit.
 //! Source: Raff (2021).
 //! Never here: how distances are measured, which centres there are.
@@ -10,6 +11,7 @@ use super::Real;
 use super::fixed::Scale;
 use super::scratch::Scratch;
 use super::seed::lower_and_measure;
+use super::sieve::sift;
 
 /// The number of no centre, for rows that have none yet.
 pub const NO_CENTRE: u32 = u32::MAX;
@@ -26,7 +28,7 @@ pub struct Near<'a> {
 }
 
 impl Near<'_> {
-    /// Rows that must be looked at; all of them if the rest are few.
+    /// Rows that the newest centre or a candidate may come near to.
     fn survivors(&self, closest: &[f64], columns: usize, survivors: &mut Vec<u32>) {
         // Four roundings of sums of so many squares, and more than enough.
         let margin = 4.0 * (1.0 + 8.0 * (columns as f64 + 8.0) * f64::EPSILON);
@@ -36,20 +38,16 @@ impl Near<'_> {
         survivors.clear();
         let pairs = self.nearest.iter().zip(closest).zip(0..);
         survivors.extend(pairs.filter(|&(pair, _)| !spared(pair)).map(|(_, row)| row));
-        // To gather costs about a quarter of a look.
-        if survivors.len() * 4 > closest.len() * 3 {
-            survivors.clear();
-            survivors.extend(0..closest.len() as u32);
-        }
     }
 }
 
 /// As `lower_and_measure`, with a look at those rows only that something can come near to; keeps `near.nearest`.
 ///
-/// Cost: a few operations for each row; 3·(l + 1)·d flops and one read for each that is looked at; no allocation beyond
-/// `scratch`.
+/// `origin`, d, is a point amid the rows, such as their mean.
+/// Cost: a few operations for each row; for each that may be spared by its distances in `f32`, 2·(l + 1)·d flops and
+/// one read; 3·(l + 1)·d flops and one read for each that is looked at; no allocation beyond `scratch`.
 pub fn lower_and_measure_near<T: Real>(
-    (rows, newest): (&[T], &[T]),
+    (rows, origin, newest): (&[T], &[T], &[T]),
     candidates: &[T],
     (closest, weights): (&mut [f64], Option<&[T]>),
     near: Near,
@@ -62,6 +60,17 @@ pub fn lower_and_measure_near<T: Real>(
     let mut survivors = std::mem::take(&mut scratch.survivors);
     let mut before = std::mem::take(&mut scratch.before);
     near.survivors(closest, columns, &mut survivors);
+    // Of several centres that are drawn alike each is nearest to a row as often: before there are as many as come now,
+    // most rows are near to one of these.
+    if near.apart.len() > candidates.len() / columns {
+        let centres = [newest, candidates].concat();
+        sift((rows, origin), &centres, closest, &mut survivors, &mut scratch.sieve);
+    }
+    // To gather costs about a quarter of a look.
+    if survivors.len() * 4 > closest.len() * 3 {
+        survivors.clear();
+        survivors.extend(0..closest.len() as u32);
+    }
     before.clear();
     let largest = if survivors.len() == closest.len() {
         before.extend_from_slice(closest);
@@ -141,6 +150,7 @@ mod tests {
         let weights: Vec<T> = (0..m).map(|row| T::narrow((row % 5) as f64 / 2.0)).collect();
         let weights = weighted.then_some(&weights[..]);
         let scale = Scale::new(2.0 * d as f64 * 1700.0, m as u64);
+        let origin = vec![T::narrow(20.0); d];
         let (mut closest, mut scratch) = (vec![f64::INFINITY; m], Scratch::new());
         let (mut expected, mut nearest) = (closest.clone(), vec![NO_CENTRE; m]);
         let mut looked_at = 0;
@@ -158,8 +168,15 @@ mod tests {
             near.survivors(&closest, d, &mut survivors);
             looked_at += survivors.len();
             let some = (&mut closest[..], weights);
-            let found =
-                lower_and_measure_near((&rows, newest), &candidates, some, near, &scale, &mut words[0], &mut scratch);
+            let found = lower_and_measure_near(
+                (&rows, &origin, newest),
+                &candidates,
+                some,
+                near,
+                &scale,
+                &mut words[0],
+                &mut scratch,
+            );
             let all = (&mut expected[..], weights);
             let largest = lower_and_measure((&rows, newest), &candidates, all, &scale, &mut words[1], &mut scratch);
             assert_eq!((&closest, found, words[0]), (&expected, largest, words[1]), "centre {centre}");

@@ -25,6 +25,7 @@ pub struct Scratch<T> {
     pub(super) zeros: Vec<T>,
     pub(super) candidates: Vec<f64>,
     pub(super) distances: Aligned<f64>,
+    pub(super) sieve: super::sieve::Room,
 }
 
 impl<T: Real> Scratch<T> {
