@@ -7,6 +7,7 @@
 //! Invariant: after a run all ranks hold the same words, whatever its mode; those of a fit do not depend on the others.
 //! Never here: what to do with them.
 
+use crate::accumulators::Accumulators;
 use crate::error::Result;
 use crate::model::Labels;
 use crate::observations::Observations;
@@ -23,8 +24,6 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Partial results for each worker: enough that the last tiles spread, few enough that merging is cheap.
-const PARTIALS_PER_WORKER: usize = 4;
 /// Bytes of a row's bounds.
 pub(crate) const BOUNDS_BYTES: usize = size_of::<[f32; 2]>();
 
@@ -65,6 +64,7 @@ pub(crate) struct Epoch<T> {
     graph: Arc<Graph>,
     total: BlockId,
     members: Vec<Member>,
+    accumulators: Accumulators,
     rows: std::marker::PhantomData<T>,
 }
 
@@ -118,6 +118,7 @@ impl Sums {
 struct Shared<T> {
     observations: Observations<T>,
     scratches: Scratches<T>,
+    accumulators: Accumulators,
     members: Vec<SharedMember>,
 }
 
@@ -160,8 +161,10 @@ impl<T: Real + Element + Default> Epoch<T> {
             let mode = Arc::new(Mutex::new(Mode::WHOLE));
             members.push(SharedMember { clusters, words, layout, mode, keeps });
         }
-        let shared = Shared { observations: observations.clone(), scratches: Scratches::new(), members };
-        let (labels, partials) = shared.assign_tiles(&mut graph, &packed, end)?;
+        let accumulators = Accumulators::new(world, end)?;
+        let (observations, scratches) = (observations.clone(), Scratches::new());
+        let shared = Shared { observations, scratches, accumulators: accumulators.clone(), members };
+        let (labels, written) = shared.assign_tiles(&mut graph, &packed)?;
         let bytes = end * size_of::<i64>();
         let totals: Vec<BlockId> =
             (0..world.size()).map(|of| graph.block(Rank::from(of), bytes)).collect::<Result<_, _>>()?;
@@ -170,8 +173,8 @@ impl<T: Real + Element + Default> Epoch<T> {
         let kept = world.memory().block(if keeps { bytes } else { 0 })?;
         let kept = graph.bind(rank, kept.bytes(), Some(Arc::clone(&kept)));
         let mut accesses = vec![Write(total), Write(kept)];
-        accesses.extend(partials.iter().map(|&partial| Read(partial)));
-        graph.task("merge", rank, 0, &accesses, || shared.merge(partials.len()))?;
+        accesses.extend(written.into_iter().map(Read));
+        graph.task("merge", rank, 0, &accesses, || shared.merge())?;
         graph.all_reduce_and_agree(&totals);
         let own = shared.members.into_iter().zip(centres).zip(labels);
         let members = own.map(|((SharedMember { words, layout, mode, .. }, centres), labels)| Member {
@@ -182,7 +185,8 @@ impl<T: Real + Element + Default> Epoch<T> {
             labels,
         });
         let members = members.collect();
-        Ok(Epoch { graph: Arc::new(graph.finish()?), total, members, rows: std::marker::PhantomData })
+        let graph = Arc::new(graph.finish()?);
+        Ok(Epoch { graph, total, members, accumulators, rows: std::marker::PhantomData })
     }
 
     pub(crate) fn graph(&self) -> &Graph {
@@ -216,6 +220,7 @@ impl<T: Real + Element + Default> Epoch<T> {
             asked.push(centres.map(|centres| (centres, mode.inertia, matches!(mode.look, Look::Bounded { .. }))));
             *member.mode.lock().unwrap_or_else(PoisonError::into_inner) = mode;
         }
+        self.accumulators.forget();
         // The course of the iterations follows from `plan` and from sums that all ranks hold.
         observations.world().run_again(&self.graph)?;
         let total = self.graph.cell(self.total).read();
@@ -238,69 +243,60 @@ impl<T: Real + Element + Default> Epoch<T> {
 }
 
 impl<T: Real + Element + Default> Shared<T> {
-    /// One task for each tile; tiles that share a partial result follow one another. Labels by fit, partial results.
-    fn assign_tiles(
-        &self,
-        graph: &mut GraphBuilder,
-        packed: &[BlockId],
-        words: usize,
-    ) -> Result<(Vec<Vec<Labels>>, Vec<BlockId>)> {
+    /// One task for each tile. Labels by fit, and a block that each task writes.
+    fn assign_tiles(&self, graph: &mut GraphBuilder, packed: &[BlockId]) -> Result<(Vec<Vec<Labels>>, Vec<BlockId>)> {
         let world = self.observations.world();
         let tiles = self.observations.tiles();
-        let count = tiles.len().min(PARTIALS_PER_WORKER * world.workers());
-        let partials = (0..count).map(|_| graph.block(graph.rank(), words * size_of::<i64>()));
-        let partials: Vec<BlockId> = partials.collect::<Result<_, _>>()?;
+        let mut written = Vec::with_capacity(tiles.len());
         let mut blocks = HashMap::new();
         let mut labels: Vec<Vec<Labels>> = self.members.iter().map(|_| Vec::with_capacity(tiles.len())).collect();
         for (index, tile) in tiles.iter().enumerate() {
             let rank = graph.rank();
-            // Consecutive tiles share a partial result, so that it stays with the domain that holds them.
-            let partial = index * count / tiles.len();
-            let first = index == 0 || (index - 1) * count / tiles.len() != partial;
-            let mut accesses = vec![Write(partials[partial])];
+            let mut accesses = Vec::new();
             let mut bounds = Vec::with_capacity(self.members.len());
             for ((member, &packed), labels) in self.members.iter().zip(packed).zip(&mut labels) {
                 let cell = world.memory().block(tile.rows.len() * size_of::<i32>())?;
                 cell.write().of_mut::<i32>().fill(-1);
-                accesses.extend([Read(packed), Write(graph.bind(rank, cell.bytes(), Some(Arc::clone(&cell))))]);
+                let block = graph.bind(rank, cell.bytes(), Some(Arc::clone(&cell)));
+                accesses.extend([Read(packed), Write(block)]);
                 labels.push(Labels { rows: tile.rows.clone(), cell });
                 let bytes = if member.keeps.bounds { tile.rows.len() * BOUNDS_BYTES } else { 0 };
                 bounds.push(world.memory().block(bytes)?);
+                if written.len() == index {
+                    written.push(block);
+                }
             }
             for cell in tile.cells() {
                 let bound = || graph.bind(rank, cell.bytes(), Some(Arc::clone(cell)));
                 accesses.push(Read(*blocks.entry(Arc::as_ptr(cell)).or_insert_with(bound)));
             }
             let domain = world.domain_of_tile(index, tiles.len());
-            graph.task("assign", rank, domain, &accesses, || self.assign_tile(tile, first, bounds))?;
+            graph.task("assign", rank, domain, &accesses, || self.assign_tile(tile, domain, bounds))?;
         }
-        Ok((labels, partials))
+        Ok((labels, written))
     }
 
-    fn assign_tile(&self, tile: &Tile, first: bool, bounds: Vec<Arc<BlockCell>>) -> Body {
+    fn assign_tile(&self, tile: &Tile, domain: usize, bounds: Vec<Arc<BlockCell>>) -> Body {
         let shared = self.clone();
         let tile = tile.clone();
         Box::new(move |context| {
-            let mut words = context.write(0);
-            if first {
-                words.fill(0);
-            }
             let modes: Vec<Mode> = shared.members.iter().map(SharedMember::mode).collect();
             if modes.iter().all(|mode| matches!(mode.look, Look::Absent)) {
                 return Ok(());
             }
             let weights = tile.weights.as_ref().map(|weights| weights.cell.borrow());
             let weights = weights.as_ref().map(|all| tile.weights_of(all.of::<T>()));
-            shared.scratches.lend(|scratch| {
-                tile.lend(|rows| {
-                    for (at, (member, mode)) in shared.members.iter().zip(&modes).enumerate() {
-                        let packed = context.read(1 + 2 * at);
-                        let mut labels = context.write(2 + 2 * at);
-                        let place = (labels.of_mut(), &mut words.of_mut()[member.words.clone()], &bounds[at]);
-                        shared.look((member, mode), packed.of(), (&rows, weights), place, scratch);
-                    }
-                })
-            })
+            let work = |rows: Rows<T>, words: &mut [i64], scratch: &mut Scratch<T>| {
+                for (at, (member, mode)) in shared.members.iter().zip(&modes).enumerate() {
+                    let packed = context.read(2 * at);
+                    let mut labels = context.write(2 * at + 1);
+                    let place = (labels.of_mut(), &mut words[member.words.clone()], &bounds[at]);
+                    shared.look((member, mode), packed.of(), (&rows, weights), place, scratch);
+                }
+            };
+            tile.lend(|rows| {
+                shared.accumulators.lend(domain, |words| shared.scratches.lend(|scratch| work(rows, words, scratch)))
+            })?
         })
     }
 
@@ -336,12 +332,19 @@ impl<T: Real + Element + Default> Shared<T> {
         }
     }
 
-    /// Writes the sums, keeps those of this rank if they will be needed, and then reads `partials` blocks.
-    fn merge(&self, partials: usize) -> Body {
-        let members = self.members.clone();
+    /// Writes the sums, and keeps those of this rank if they will be needed.
+    fn merge(&self) -> Body {
+        let (members, accumulators) = (self.members.clone(), self.accumulators.clone());
         Box::new(move |context| {
             let (mut all, mut all_kept) = (context.write(0), context.write(1));
             all.fill(0);
+            let all_words = all.of_mut::<i64>();
+            accumulators.merge(|words| {
+                for SharedMember { words: own, layout, .. } in &members {
+                    // Those of absent fits stay zero.
+                    layout.merge(&mut all_words[own.clone()], &words[own.clone()]);
+                }
+            });
             for SharedMember { words, layout, mode, keeps, .. } in &members {
                 let (changes, stop, absent) = {
                     let mode = mode.lock().unwrap_or_else(PoisonError::into_inner);
@@ -350,8 +353,7 @@ impl<T: Real + Element + Default> Shared<T> {
                 if absent {
                     continue;
                 }
-                let total = &mut all.of_mut::<i64>()[words.clone()];
-                (2..2 + partials).for_each(|at| layout.merge(total, &context.read(at).of()[words.clone()]));
+                let total = &mut all_words[words.clone()];
                 total[layout.stop()] = i64::from(stop);
                 if keeps.sums {
                     let sums = layout.inertia().start;

@@ -18,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accumulators;
 mod centroids;
 mod checkpoint;
 mod draw;

@@ -228,7 +228,9 @@ impl<T: Real + Element + Default> Observations<T> {
         let next = means(centres.len() / self.columns(), self.columns(), self.fixed(), &sums.words);
         let next = if fit.unit { self.on_the_sphere(&next) } else { next };
         let moved = shift(&centres, &next);
-        fit.moves = Arc::new(Moves::new(&centres, &next, self.columns()));
+        if fit.pruning.follows() {
+            fit.moves = Arc::new(Moves::new(&centres, &next, self.columns()));
+        }
         // Equal labels give equal sums, so unless a cluster was relocated nothing is left to do.
         fit.settled = next == centres;
         fit.inertia = sums.inertia;

@@ -48,6 +48,11 @@ impl Pruning {
         Keeps { sums: self.dense, bounds: self.may_follow }
     }
 
+    /// Whether the next iteration needs to know how far the centres moved.
+    pub(crate) fn follows(&self) -> bool {
+        self.follows
+    }
+
     /// What the next iteration does after these moves.
     pub(crate) fn mode(&self, moves: &Arc<Moves>, inertia: bool) -> Mode {
         let changes = self.dense && (self.follows || self.changed < self.rows / CHANGE_COST);

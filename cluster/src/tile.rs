@@ -9,6 +9,12 @@ use girih_runtime::memory::BlockCell;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Tiles for each worker: where few are left, some workers have nothing to do, for the time of a tile at most.
+const PIECES_PER_WORKER: usize = 48;
+/// Rows that are worth a task; and those of all kernels' blocks fill so many evenly.
+const PIECE_ROWS_MIN: usize = 480;
+const PIECE_ROWS_STEP: usize = 48;
+
 /// Some of this rank's rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Tile {
@@ -117,7 +123,15 @@ pub(crate) fn tiles(x: &Array, rows: usize, columns: usize) -> girih_arrays::Res
         let place = Place::Block { cell: Arc::clone(&holder.cell), values };
         Tile { rows, place, pattern: None, weights: None }
     };
-    Ok(mine.map(tile).collect())
+    let pieces = (PIECES_PER_WORKER * world.workers()).div_ceil(mine.len().max(1));
+    Ok(mine.flat_map(|rows| cut(rows, pieces)).map(tile).collect())
+}
+
+/// Rows in about so many runs that do not depend on what else is known of the rows.
+fn cut(rows: Range<usize>, pieces: usize) -> impl Iterator<Item = Range<usize>> {
+    let piece = rows.len().div_ceil(pieces).next_multiple_of(PIECE_ROWS_STEP).max(PIECE_ROWS_MIN);
+    let end = rows.end;
+    rows.step_by(piece).map(move |start| start..(start + piece).min(end))
 }
 
 /// These rows in pieces of `piece` rows, counted from the first row of all, each read from the stream.

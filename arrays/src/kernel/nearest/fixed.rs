@@ -174,13 +174,17 @@ impl FixedPoint {
 
     /// The mean of a column's values whose heads and tails were summed, for the total of their counts or weights.
     pub fn mean(&self, column: usize, head: i64, tail: i64, weight: i128) -> f64 {
-        let total = (i128::from(head) << self.bits) + i128::from(tail);
+        // Without a tail the shift changes no digit, so a narrower sum is rounded alike.
+        let total = match tail {
+            0 => head as f64 * power(self.bits as i32),
+            _ => ((i128::from(head) << self.bits) + i128::from(tail)) as f64,
+        };
         let unit = match self.weights() {
             Some(scale) => scale.exponent,
             None => -(self.bits as i32),
         };
         // Divided first: the sum of large values may not be a number, the mean always is.
-        scaled(total as f64 / weight as f64, unit - self.exponents[column])
+        scaled(total / weight as f64, unit - self.exponents[column])
     }
 }
 
