@@ -195,9 +195,8 @@ fn turned<T: Pod>(copying: &Copying, from_at: isize, to_at: isize, from: &[T], t
             let mut square = [[T::zeroed(); SIDE]; SIDE];
             for j in 0..SIDE {
                 let first = from_at + (column + j) * from_step + row;
-                for (i, &value) in from[first..first + SIDE].iter().enumerate() {
-                    square[i][j] = value;
-                }
+                let values = &from[first..first + SIDE];
+                square.iter_mut().zip(values).for_each(|(line, &value)| line[j] = value);
             }
             for (i, line) in square.iter().enumerate() {
                 to[to_row(i) + column..][..SIDE].copy_from_slice(line);

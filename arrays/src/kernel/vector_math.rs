@@ -43,7 +43,7 @@ const LOGARITHM: [f64; 10] = [
     2.0 / 21.0,
 ];
 /// 2/3 in two parts, and 2/5, 2/7, ...: the same for a logarithm in two parts.
-const TWO_THIRDS: [f64; 2] = [2.0 / 3.0, 3.700_743_415_417_188_4e-17];
+const TWO_THIRDS: [f64; 2] = [2.0 / 3.0, 3.700_743_415_417_188e-17];
 const LOGARITHM_TAIL: [f64; 11] = [
     2.0 / 5.0,
     2.0 / 7.0,

@@ -99,7 +99,7 @@ impl GraphBuilder {
         assert!(wholes.iter().all(|&whole| self.bytes(whole) == total), "an all-gather of {total} bytes");
         self.mark_bytes(&bytes);
         let request = |part, whole| Collective::AllGather { part, whole, bytes };
-        self.from_to("all-gather", 0, parts, wholes, request);
+        self.between("all-gather", 0, parts, wholes, request);
     }
 
     /// Combines `wholes` of all ranks word by word; `parts[r]` of every rank r gets the r-th part of the result.
@@ -112,7 +112,7 @@ impl GraphBuilder {
         assert!(wholes.iter().all(|&whole| self.bytes(whole) == total), "a reduce-scatter of {total} bytes");
         self.words(parts).mark_bytes(&bytes);
         let request = |whole, part| Collective::ReduceScatter { reduction, whole, part, bytes };
-        self.from_to("reduce-scatter", reduction as u64, wholes, parts, request);
+        self.between("reduce-scatter", reduction as u64, wholes, parts, request);
     }
 
     /// Brings the part for rank q of every `sends[r]` to the part from rank r of every `receives[q]`.
@@ -169,7 +169,7 @@ impl GraphBuilder {
         }
         self.fingerprint = fingerprint;
         let request = |sends, receives| Collective::AllToAll { sends, receives, sent, received: received.into() };
-        self.from_to("all-to-all", 0, sends, receives, request);
+        self.between("all-to-all", 0, sends, receives, request);
     }
 
     /// A collective that reads and writes one block of each rank, all of one length; nothing on one rank.
@@ -191,7 +191,7 @@ impl GraphBuilder {
     }
 
     /// A collective that reads one block of each rank and writes another; a copy on one rank.
-    fn from_to(
+    fn between(
         &mut self,
         kind: &str,
         detail: u64,

@@ -43,6 +43,8 @@ const TIMED: u32 = 16;
 /// Tasks shorter than this run in lanes the next time, where the graph has enough of them.
 const FINE: Duration = Duration::from_micros(4);
 const CONNECTED: &str = "a graph with messages has a comm thread";
+/// Is given a number that changes when tasks run, with a way to say what is open.
+type Watch<'a> = dyn FnMut(u64, &dyn Fn() -> String) -> Result<()> + 'a;
 const RECORDED: &str = "a graph whose recording has ended has the blocks of its messages";
 /// A longer time counts as this, so that one task that lost its core does not decide for all.
 const TIMED_MAX: Duration = Duration::from_micros(64);
@@ -173,11 +175,7 @@ impl Run {
     ///
     /// # Errors
     /// What `watch` returns, which says that the epoch will not end: it is given up as it is, and so is the graph.
-    pub fn wait(
-        &self,
-        interrupted: &dyn Fn() -> bool,
-        watch: &mut dyn FnMut(u64, &dyn Fn() -> String) -> Result<()>,
-    ) -> Result<Outcome> {
+    pub fn wait(&self, interrupted: &dyn Fn() -> bool, watch: &mut Watch<'_>) -> Result<Outcome> {
         self.attend();
         while !self.ended.wait_a_while() {
             if interrupted() {
@@ -396,9 +394,8 @@ impl Run {
     /// Decides how the next epoch of the graph runs.
     fn note_times(&self) {
         let [nanoseconds, tasks] = self.timed.each_ref().map(|sum| sum.load(Relaxed)); // Relaxed: the epoch has ended
-        if tasks > 0 {
-            let mean = Duration::from_nanos(nanoseconds / tasks);
-            self.graph.note_fine(mean < FINE);
+        if let Some(mean) = nanoseconds.checked_div(tasks) {
+            self.graph.note_fine(Duration::from_nanos(mean) < FINE);
         }
     }
 

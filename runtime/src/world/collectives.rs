@@ -168,7 +168,7 @@ impl World {
             self.0.control.turn()?.agree(Step::new("all-to-all"))?;
             return Ok(parts);
         }
-        let sends = self.0.memory.block(sent.iter().sum()).map(|block| {
+        let sends = self.0.memory.block(sent.iter().sum()).inspect(|block| {
             let mut room = block.write();
             let mut rest = &mut room[..];
             for part in &parts {
@@ -176,8 +176,6 @@ impl World {
                 place.copy_from_slice(part);
                 rest = behind;
             }
-            drop(room);
-            block
         });
         let (receives, received) = self.exchange_blocks(sends, &sent)?;
         let whole = receives.read();

@@ -103,7 +103,9 @@ impl<T: Real> Work<T> for Bounds<'_, T> {
                 let value = value.widen();
                 *low = if value < *low { value } else { *low };
                 *high = if value > *high { value } else { *high };
-                *rest += value - value;
+                #[expect(clippy::eq_op, reason = "zero, or NaN, as said above")]
+                let left = value - value;
+                *rest += left;
             }
         }
         for at in 0..width {
