@@ -66,7 +66,8 @@ class Follower:
         self._running = threading.RLock()  # the script's thread runs what came too early, in order with what comes now
         self._all_told = threading.Condition(self._lock)
         self.ended = threading.Event()
-        self.executor = post.join(self._hear)
+        self.executor = post.join()
+        post.listen(self.executor, self._hear)
 
     # --- the script's futures -----------------------------------------------------------------------------------------
 

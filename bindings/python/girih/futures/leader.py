@@ -68,7 +68,8 @@ class LeadingDispatcher(Dispatcher):
         ]  # fmt: skip
         self._working = [site for site in self.sites if site.workers]
         self.away = [site for site in self.sites if site is not self.own]
-        self.executor = self.values.executor = post.join(self._hear_rank)
+        self.executor = self.values.executor = post.join()
+        post.listen(self.executor, self._hear_rank)
 
     # --- where tasks go -----------------------------------------------------------------------------------------------
 

@@ -42,36 +42,40 @@ class Post:
         self._listeners: dict[int, Listener] = {}
         self._early: dict[int, list[tuple[int, int, Any]]] = {}
         self._made = 0
+        self._joining: set[int] = set()  # numbers that do not listen yet
         self._closed = False
         self._reader = threading.Thread(target=self._read, name="girih-post", daemon=True)
         self._reader.start()
 
-    def join(self, listener: Listener) -> int:
-        """Adds an executor; its number."""
+    def join(self) -> int:
+        """A number for one more executor, which is to `listen`; what is said to it until then is kept."""
         with self._lock:
-            number = self._made
+            self._joining.add(self._made)
             self._made += 1
-        while True:
-            with self._lock:
-                early = self._early.pop(number, None)
-                if early is None:
-                    self._listeners[number] = listener
-                    return number
-            for message in early:
-                listener(*message)
+            return self._made - 1
 
     def listen(self, number: int, listener: Listener) -> None:
-        """Adds a listener that is no executor; everybody does so before the first word to it."""
-        with self._lock:
-            self._listeners[number] = listener
-            early = self._early.pop(number, [])
-        for message in early:
-            listener(*message)
+        """Hands what is said to a number to a listener, what was said before first, in this thread.
+
+        Numbers below 0 are no executors'; everybody listens to one of these before the first word to it.
+        """
+        while True:
+            with self._lock:
+                early = self._early.pop(number, [])
+                if not early:
+                    # An executor may have heard of its end.
+                    if number < 0 or number in self._joining:
+                        self._joining.discard(number)
+                        self._listeners[number] = listener
+                    return
+            for message in early:
+                listener(*message)
 
     def leave(self, number: int) -> None:
         """Takes an executor away, which hears nothing more."""
         with self._lock:
             self._listeners.pop(number, None)
+            self._joining.discard(number)
 
     def send(self, to: int, executor: int, kind: int, content: Any) -> None:
         """Sends what `marshal` knows; nothing after the end."""
@@ -152,7 +156,7 @@ class Post:
     def _hand_over(self, sender: int, executor: int, kind: int, content: Any) -> None:
         with self._lock:
             listener = self._listeners.get(executor)
-            if listener is None and (executor < 0 or executor >= self._made):
+            if listener is None and (executor < 0 or executor >= self._made or executor in self._joining):
                 self._early.setdefault(executor, []).append((sender, kind, content))
         if listener is not None:
             listener(sender, kind, content)
