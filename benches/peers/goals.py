@@ -10,11 +10,11 @@ class Goals:
         self.rows = []
 
     def at_most(self, what, measured, bound, why=""):
-        """`measured` shall not exceed `bound`, which `why` explains; nothing is demanded where one is not known."""
-        if measured is None or bound is None:
-            return
-        verdict = "holds" if measured <= bound else "MISSES"
-        self.rows.append((what, f"{measured:.3g}", f"{bound:.3g}{f', {why}' if why else ''}", verdict))
+        """`measured` shall not exceed `bound`, which `why` explains; what is not known is said."""
+        known = measured is not None and bound is not None
+        verdict = ("holds" if measured <= bound else "MISSES") if known else "not measured"
+        found, most = ["-" if value is None else f"{value:.3g}" for value in (measured, bound)]
+        self.rows.append((what, found, f"{most}{f', {why}' if why else ''}", verdict))
 
     def show(self, console):
         if not self.rows:
