@@ -27,6 +27,8 @@ from girih.futures.arena import Arena
 from girih.futures.cores import THREAD_VARIABLES
 from girih.futures.wire import Parcel
 
+# Tasks that follow each other one by one come sooner than a process sleeps and wakes.
+SPIN_NS = 100_000
 # So many functions stay unpickled, the oldest goes first.
 FUNCTIONS_MAX = 64
 # So many values that tasks name stay unpickled.
@@ -72,13 +74,22 @@ class Worker:
                 self.send(wire.RESULT_HEAD.pack(wire.FENCED, self.slot, task, 0, 0))
 
     def _next(self, receive: Callable[..., bytes]) -> bytes:
-        """The next message; what may be done while there is none is done first."""
-        if self.arena.wanted:
+        """The next message. Looks again for a moment before it sleeps, for waking up takes longer than a short task;
+        what may be done while there is none is done first."""
+        end = 0
+        while True:
             try:
                 return receive(wire.MESSAGE_BYTES, socket.MSG_DONTWAIT)
             except BlockingIOError:
+                now = monotonic_ns()
+            if self.arena.wanted:
                 self.arena.make_spares()
-        return receive(wire.MESSAGE_BYTES)
+            elif end == 0:
+                end = now + SPIN_NS
+            elif now > end:
+                return receive(wire.MESSAGE_BYTES)
+            # Whoever is to send the message may want this core.
+            os.sched_yield()
 
     def send(self, message: bytes) -> None:
         """Sends to the rank; any thread of the worker may."""
