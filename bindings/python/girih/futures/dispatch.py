@@ -63,6 +63,7 @@ class Dispatcher:
         self._full = False
         self._feeds_later = False  # room that several outcomes leave is filled together
         self._feeding = threading.Lock()
+        self._asked = False  # to feed, while another thread did
         self._alarming = threading.Lock()
         self._false_starts = 0
         self._fences = 0
@@ -113,16 +114,21 @@ class Dispatcher:
         """Sends tasks as long as there is room in the window; returns at once if another thread does so."""
         pending, in_flight, balance = self.pending, self._in_flight, self.balance
         while pending and len(in_flight) < balance.window and not self._full:
+            # Whoever feeds already looks again, for what it found wanting may be there by now.
+            self._asked = True
             if not self._feeding.acquire(blocking=False):
                 return
+            blocked = False
             try:
-                while pending and len(in_flight) < balance.window and not self._full:
-                    task = pending[0]
-                    if task.options.threads > 1 and not balance.reserve(task):
-                        return
-                    self._send(pending.popleft())
+                self._asked = False
+                while not blocked and pending and len(in_flight) < balance.window and not self._full:
+                    blocked = pending[0].options.threads > 1 and not balance.reserve(pending[0])
+                    if not blocked:
+                        self._send(pending.popleft())
             finally:
                 self._feeding.release()
+            if blocked and not self._asked:
+                return
 
     def load(self) -> int:
         """Tasks that the workers have or will be given."""
@@ -151,11 +157,8 @@ class Dispatcher:
             self._fail(task, error)
             return None
 
-    def _encode(self, task: Task) -> bytes:
-        return task.encode(self.crew.arena)
-
     def _send(self, task: Task) -> None:
-        message = self._prepare(task, self._encode, self.pending)
+        message = self._prepare(task, lambda task: task.encode(self.crew.arena), self.pending)
         if message is None:
             return
         if not self.flight.send(task, message):
