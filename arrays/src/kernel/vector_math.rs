@@ -30,33 +30,10 @@ const EXPONENTIAL: [f64; 12] = [
     1.0 / 6_227_020_800.0,
 ];
 /// 2/3, 2/5, ...: as many as |s| ≤ (√2 - 1)/(√2 + 1) needs.
-const LOGARITHM: [f64; 10] = [
-    2.0 / 3.0,
-    2.0 / 5.0,
-    2.0 / 7.0,
-    2.0 / 9.0,
-    2.0 / 11.0,
-    2.0 / 13.0,
-    2.0 / 15.0,
-    2.0 / 17.0,
-    2.0 / 19.0,
-    2.0 / 21.0,
-];
+const LOGARITHM: [f64; 10] = twice_inverse_odds(3);
 /// 2/3 in two parts, and 2/5, 2/7, ...: the same for a logarithm in two parts.
 const TWO_THIRDS: [f64; 2] = [2.0 / 3.0, 3.700_743_415_417_188e-17];
-const LOGARITHM_TAIL: [f64; 11] = [
-    2.0 / 5.0,
-    2.0 / 7.0,
-    2.0 / 9.0,
-    2.0 / 11.0,
-    2.0 / 13.0,
-    2.0 / 15.0,
-    2.0 / 17.0,
-    2.0 / 19.0,
-    2.0 / 21.0,
-    2.0 / 23.0,
-    2.0 / 25.0,
-];
+const LOGARITHM_TAIL: [f64; 11] = twice_inverse_odds(5);
 /// -1/3!, 1/5!, ... for |r| ≤ π/4.
 const SINE: [f64; 8] = [
     -1.0 / 6.0,
@@ -78,6 +55,17 @@ const COSINE: [f64; 7] = [
     -1.0 / 87_178_291_200.0,
     1.0 / 20_922_789_888_000.0,
 ];
+
+/// 2/first, 2/(first + 2), ...
+const fn twice_inverse_odds<const N: usize>(first: usize) -> [f64; N] {
+    let mut inverses = [0.0; N];
+    let mut at = 0;
+    while at < N {
+        inverses[at] = 2.0 / (first + 2 * at) as f64;
+        at += 1;
+    }
+    inverses
+}
 
 #[inline(always)]
 fn horner<const N: usize>(coefficients: &[f64; N], x: f64) -> f64 {

@@ -129,12 +129,12 @@ fn add_spared<T: Real>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::lower_closest;
     use super::*;
 
     /// Numbers in [0, 1) from a counter.
-    fn uniform(at: usize) -> f64 {
+    pub(in super::super) fn uniform(at: usize) -> f64 {
         let mut x = (at as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x2545_F491_4F6C_DD1D;
         x = (x ^ (x >> 31)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         (x >> 11) as f64 / (1_u64 << 53) as f64
