@@ -72,6 +72,11 @@ impl<'a, const WORDS: usize> RingWriter<'a, WORDS> {
         RingWriter { ring: Lines::of(ring), written: 0, read: 0 }
     }
 
+    /// The bytes of half the ring.
+    pub(crate) fn message_bytes_max(&self) -> usize {
+        self.ring.lines.len() / 2 * WORD_BYTES * (WORDS - 1)
+    }
+
     /// Writes a message of at most half the ring; false, and nothing is written, while there is no room.
     pub(crate) fn write(&mut self, tag: Tag, bytes: &[u8]) -> bool {
         let needed = Lines::<WORDS>::lines_of(bytes.len());

@@ -8,8 +8,8 @@
 //! Invariant 2: while anything is queued or outstanding, the comm thread is awake or naps, and whoever drove it last
 //! has seen that. It sleeps without a limit only if nothing is, having said so before its last look.
 //! While requests are in flight it polls, spinning if it has a seat of its own or something has moved, then yields
-//! between polls, then naps, the longer the longer nothing has moved; where others want its core it naps at once, and
-//! on a seat that it shares it naps while others drive. An idle world costs no processor time.
+//! between polls for a millisecond, then naps, the longer the longer nothing has moved; where others want its core it
+//! naps at once, and on a seat that it shares it naps while others drive. An idle world costs no processor time.
 //! Completions are called by a driver under the lock: they post and make tasks ready, and never drive.
 
 use super::engine::Engine;
@@ -36,6 +36,9 @@ use std::time::{Duration, Instant};
 /// Empty polls before a thread with a seat of its own yields, and before any thread naps.
 const SPINS: u32 = 100;
 const YIELDS: u32 = 100;
+/// Before that nobody naps, where the core is wanted by nobody else: other ranks are seldom later than this, and each
+/// round of an operation would wait for the end of a nap.
+const PATIENCE: Duration = Duration::from_millis(1);
 /// A nap ends early when the bell rings. Shorter ones cost as much processor time as spinning.
 const NAP: Duration = Duration::from_micros(50);
 /// After so many naps they are twice as long, then three times, and so on: a long wait is polled for seldom.
@@ -126,6 +129,7 @@ impl CommThread {
                     empty_polls: 0,
                     eager: false,
                     driven: 0,
+                    patient_until: Instant::now(),
                     nap: NAP,
                     idle_since: None,
                 }
@@ -363,6 +367,8 @@ struct Loop<'a> {
     eager: bool,
     /// `Shared::driven` at the last look.
     driven: u64,
+    /// Until then it does not nap.
+    patient_until: Instant,
     /// How long it naps while others drive.
     nap: Duration,
     /// Since when nothing is to be done.
@@ -417,6 +423,11 @@ impl Loop<'_> {
         }
         self.empty_polls = self.empty_polls.saturating_add(1);
         let spins = if own || self.eager { SPINS } else { 0 };
+        if self.empty_polls == 1 {
+            self.patient_until = Instant::now() + PATIENCE;
+        } else if self.empty_polls == spins + YIELDS && Instant::now() < self.patient_until {
+            self.empty_polls -= 1;
+        }
         if let Some(naps) = self.empty_polls.checked_sub(spins + YIELDS) {
             self.trace.state(State::Napping);
             return self.sleep(NAPS, Some((NAP * (1 + naps / NAPS_ALIKE)).min(NAP_MAX)));
@@ -426,7 +437,7 @@ impl Loop<'_> {
             let begin = Instant::now();
             thread::yield_now();
             if begin.elapsed() > YIELD_MAX {
-                self.empty_polls = spins + YIELDS;
+                (self.empty_polls, self.patient_until) = (spins + YIELDS, begin);
             }
         } else {
             hint::spin_loop();

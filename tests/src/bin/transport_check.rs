@@ -69,7 +69,8 @@ fn check_all(plugins: &Path) -> Checked<String> {
     wire.node()?;
     wire.messages(&[0, 1, 7, 8, 1000, 4096, 65_537, 3 << 20])?;
     wire.many_messages(300)?;
-    wire.collectives(&[0, 8, 1000, 65_536, 1 << 20])?;
+    // On either side of what goes through rings, of two ranks and of more.
+    wire.collectives(&[0, 8, 1000, 5000, 14_336, 14_344, 65_536, 1 << 20])?;
     // None is both long and longer than expected: Open MPI 4.1 writes such a message past its buffer.
     wire.wrong_lengths(&[(100, 50), (50, 100), (0, 8), (8, 0), (600, 100_000), (99_999, 100_000)])?;
     wire.collectives(&[16])?;

@@ -21,7 +21,7 @@ use std::ptr::NonNull;
 
 /// Lines of all rings of a node together, 16 MiB; and of one.
 const LINES_OF_NODE: usize = 1 << 18;
-const LINES_MAX: usize = 256;
+const LINES_MAX: usize = 512;
 /// A ring holds the longest short message twice.
 const LINES_MIN: usize = 32;
 
@@ -93,6 +93,11 @@ impl Rings {
     /// True if all other ranks have rings.
     pub(super) fn reach_all(&self) -> bool {
         self.pairs.len() + 1 == self.places.len()
+    }
+
+    /// The longest message of a ring, if this rank has rings; alike on all ranks of a node.
+    pub(super) fn message_bytes_max(&self) -> usize {
+        self.pairs.first().map_or(0, |pair| pair.to.message_bytes_max())
     }
 
     /// True if something waits for room.

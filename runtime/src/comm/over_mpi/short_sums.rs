@@ -1,7 +1,8 @@
 //! All-reduces of few words, and barriers, where rings join all ranks: each writes its words to every other's ring.
 //!
-//! One step instead of the logarithm of the ranks, which is what counts where ranks wait for each other's cores. Each
-//! rank combines all words itself, which makes the same everywhere, since reductions do not depend on an order.
+//! One step instead of the logarithm of the ranks, which is what counts where ranks wait for each other's cores. Who
+//! comes last finds the words of all others and waits for nobody. Each rank combines all words itself, which makes the
+//! same everywhere, since reductions do not depend on an order.
 //! Invariant: words carry the number of their collective, which all ranks count alike; those of a collective that this
 //! rank has not come to are kept, and a rank can be ahead by no more than one.
 //! Never here: sums of many words, and of ranks of several nodes; these are MPI's, or go in panels.
@@ -14,9 +15,10 @@ use crate::ids::{Rank, Tag};
 use crate::memory::WriteGuard;
 use std::collections::VecDeque;
 
-/// Above these a tree sends less.
+/// Above it a tree sends less.
 const RANKS_MAX: usize = 16;
-const BYTES_MAX: usize = 256;
+/// The same, for what a rank writes to all others together.
+const BYTES_MAX: usize = 16 << 10;
 /// Tags of messages of graphs are below.
 const TAG_BIT: u32 = 1 << 31;
 
@@ -63,8 +65,9 @@ pub(super) fn is_of_sum(tag: Tag) -> bool {
 impl MpiTransport {
     /// Whether an all-reduce of so many bytes goes this way; alike on all ranks.
     pub(super) fn is_short_sum(&self, bytes: usize) -> bool {
-        let bounded = bytes <= BYTES_MAX.min(self.call_bytes_max / 4) && self.size() <= RANKS_MAX;
-        bounded && self.size() > 1 && self.rings.reach_all()
+        let others = self.size() - 1;
+        let bounded = bytes * others <= BYTES_MAX.min(self.call_bytes_max / 4) && self.size() <= RANKS_MAX;
+        bounded && others > 0 && self.rings.reach_all() && bytes <= self.rings.message_bytes_max()
     }
 
     /// Starts an all-reduce, or a barrier, which has no data.
