@@ -2,9 +2,10 @@
 //!
 //! A task takes the one that was given back last in its domain, whose words are still in a cache. So any worker can run
 //! any tile next, and what is merged grows with the workers, not with the tiles.
-//! Invariant: after `merge` and after `forget` no word is left for the next run.
+//! Invariant: after `combine` and after `forget` no word is left for the next run.
 
 use crate::error::{Error, Result};
+use girih_runtime::comm::Reduction;
 use girih_runtime::memory::BlockCell;
 use girih_runtime::world::World;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ pub(crate) struct Accumulators(Arc<Shared>);
 struct Shared {
     world: World,
     words: usize,
+    reduction: Reduction,
     /// Those that nobody has; the last was given back last.
     free: Mutex<Vec<Accumulator>>,
 }
@@ -30,9 +32,9 @@ struct Accumulator {
 }
 
 impl Accumulators {
-    /// One for each worker, of so many words. Cost: their memory.
-    pub(crate) fn new(world: &World, words: usize) -> Result<Accumulators> {
-        let shared = Shared { world: world.clone(), words, free: Mutex::default() };
+    /// One for each worker, of so many words, which begin at the identity of `reduction`. Cost: their memory.
+    pub(crate) fn new(world: &World, words: usize, reduction: Reduction) -> Result<Accumulators> {
+        let shared = Shared { world: world.clone(), words, reduction, free: Mutex::default() };
         let workers = world.workers();
         let all = (0..workers).map(|worker| shared.fresh(world.domain_of_tile(worker, workers)));
         *shared.free.lock().unwrap_or_else(PoisonError::into_inner) = all.collect::<Result<_, _>>()?;
@@ -54,7 +56,7 @@ impl Accumulators {
             let mut words = own.cell.write();
             let words = words.of_mut::<i64>();
             if !own.used {
-                words.fill(0);
+                words.fill(self.0.reduction.identity());
             }
             body(words)
         };
@@ -63,18 +65,45 @@ impl Accumulators {
         Ok(result)
     }
 
-    /// Calls `add` with the words of each that was used; all must have been given back.
-    pub(crate) fn merge(&self, mut add: impl FnMut(&[i64])) {
+    /// Writes what all of this run together make; all must have been given back.
+    ///
+    /// Cost: one read of each that was used.
+    pub(crate) fn combine(&self, all: &mut [i64]) {
         let mut free = self.0.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut any = false;
         for accumulator in free.iter_mut().filter(|accumulator| accumulator.used) {
-            add(accumulator.cell.read().of::<i64>());
-            accumulator.used = false;
+            let words = accumulator.cell.read();
+            match any {
+                true => combine(self.0.reduction, all, words.of()),
+                false => all.copy_from_slice(words.of()),
+            }
+            (any, accumulator.used) = (true, false);
+        }
+        if !any {
+            all.fill(self.0.reduction.identity());
         }
     }
 
-    /// Drops what a run that failed has left.
+    /// The words of each that was used in this run; all must have been given back.
+    pub(crate) fn used(&self) -> Vec<Arc<BlockCell>> {
+        let free = self.0.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.iter().filter(|accumulator| accumulator.used).map(|accumulator| Arc::clone(&accumulator.cell)).collect()
+    }
+
+    /// Drops what a run has left.
     pub(crate) fn forget(&self) {
-        self.merge(|_| ());
+        let mut free = self.0.free.lock().unwrap_or_else(PoisonError::into_inner);
+        free.iter_mut().for_each(|accumulator| accumulator.used = false);
+    }
+}
+
+/// A loop for each reduction, so that each is one of vectors.
+fn combine(reduction: Reduction, all: &mut [i64], words: &[i64]) {
+    let pairs = all.iter_mut().zip(words);
+    match reduction {
+        Reduction::SumI64 => pairs.for_each(|(all, &word)| *all = all.wrapping_add(word)),
+        Reduction::MaxI64 => pairs.for_each(|(all, &word)| *all = (*all).max(word)),
+        Reduction::MinI64 => pairs.for_each(|(all, &word)| *all = (*all).min(word)),
     }
 }
 

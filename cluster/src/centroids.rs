@@ -25,6 +25,12 @@ pub(crate) fn means<T: Real>(clusters: usize, columns: usize, fixed: &FixedPoint
     centres
 }
 
+/// True if no cluster is without weight.
+pub(crate) fn all_have_weight(clusters: usize, fixed: &FixedPoint, words: &[i64]) -> bool {
+    let layout = Layout::new(clusters, fixed);
+    (0..clusters).all(|cluster| layout.weight(fixed, words, cluster) > 0)
+}
+
 /// The means of clusters with weight; the old centres of the others. Cost: k·d divisions.
 pub(crate) fn means_or<T: Real>(old: &[T], columns: usize, fixed: &FixedPoint, words: &[i64]) -> Vec<T> {
     let layout = Layout::new(old.len() / columns, fixed);
@@ -35,9 +41,18 @@ pub(crate) fn means_or<T: Real>(old: &[T], columns: usize, fixed: &FixedPoint, w
     centres
 }
 
-/// The sum of squared distances between old and new centres, in the order of columns and clusters.
+/// The sum of squared distances between old and new centres: eight sums side by side, each in the order of values.
 pub(crate) fn shift<T: Real>(old: &[T], new: &[T]) -> f64 {
-    old.iter().zip(new).map(|(old, new)| (new.widen() - old.widen()).powi(2)).sum()
+    let square = |old: &T, new: &T| (new.widen() - old.widen()) * (new.widen() - old.widen());
+    let ((old, old_rest), (new, new_rest)) = (old.as_chunks::<8>(), new.as_chunks::<8>());
+    let mut sums = [0.0; 8];
+    for (old, new) in old.iter().zip(new) {
+        for at in 0..8 {
+            sums[at] += square(&old[at], &new[at]);
+        }
+    }
+    sums.iter_mut().zip(old_rest.iter().zip(new_rest)).for_each(|(sum, (old, new))| *sum += square(old, new));
+    sums.iter().sum()
 }
 
 #[cfg(test)]

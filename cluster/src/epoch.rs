@@ -2,7 +2,8 @@
 //!
 //! The centres are packed; each tile of rows is assigned and added to a partial result while it is in cache; partial
 //! results are merged on each rank; one all-reduce of integers ends the graph, and carries its status. Where few labels
-//! change, partial results hold what the sums change by, and each rank adds it to the sums that it kept.
+//! change, partial results hold what the sums change by, and each rank adds it to the sums that it kept. The sums of
+//! many long centres are divided over ranks instead (`shares.rs`).
 //! Several fits share a graph: a tile is read once for all of them.
 //! Invariant: after a run all ranks hold the same words, whatever its mode; those of a fit do not depend on the others.
 //! Never here: what to do with them.
@@ -12,9 +13,11 @@ use crate::error::Result;
 use crate::model::Labels;
 use crate::observations::Observations;
 use crate::scratch::Scratches;
+use crate::shares::{Division, Share, Shares};
 use crate::tile::{Rows, Tile};
 use girih_arrays::Element;
 use girih_arrays::kernel::nearest::{Centres, Layout, Moves, Pass, Real, Scratch, SparseCentres, SparsePass, UNKNOWN};
+use girih_runtime::comm::Reduction;
 use girih_runtime::fingerprint::Fingerprint;
 use girih_runtime::graph::Access::{Read, Write};
 use girih_runtime::graph::{Body, Graph, GraphBuilder};
@@ -62,10 +65,16 @@ pub(crate) enum Look {
 /// The graph, with this rank's blocks.
 pub(crate) struct Epoch<T> {
     graph: Arc<Graph>,
-    total: BlockId,
+    total: Total,
     members: Vec<Member>,
     accumulators: Accumulators,
     rows: std::marker::PhantomData<T>,
+}
+
+/// Where all ranks find the words of a run.
+enum Total {
+    Whole(BlockId),
+    Divided(Box<Shares>),
 }
 
 /// A fit that takes part.
@@ -93,8 +102,11 @@ impl Keeps {
 }
 
 /// What an iteration found, on all ranks.
-pub(crate) struct Sums {
+pub(crate) struct Sums<T> {
+    /// Where means are known, those of the sums are zero until `Epoch::complete`.
     pub(crate) words: Vec<i64>,
+    /// The new centres, if they were divided over ranks; those of clusters without weight have no meaning.
+    pub(crate) means: Option<Vec<T>>,
     /// Rows of each cluster.
     pub(crate) counts: Vec<i64>,
     /// If it was wanted.
@@ -106,7 +118,7 @@ pub(crate) struct Sums {
     pub(crate) stop: bool,
 }
 
-impl Sums {
+impl<T> Sums<T> {
     /// The inertia of a run that was asked for it.
     pub(crate) fn known_inertia(&self) -> f64 {
         self.inertia.expect("the mode asked for the inertia")
@@ -140,8 +152,14 @@ impl SharedMember {
 impl<T: Real + Element + Default> Epoch<T> {
     /// For one fit after another: how many clusters it has, and what it keeps.
     ///
+    /// With `divides` the sums of a single fit are divided over ranks, if they are many.
     /// Cost: for each fit labels of four bytes for each row, bounds of eight if they are kept.
-    pub(crate) fn new(observations: &Observations<T>, fits: &[(usize, Keeps)], plan: Fingerprint) -> Result<Epoch<T>> {
+    pub(crate) fn new(
+        observations: &Observations<T>,
+        fits: &[(usize, Keeps)],
+        plan: Fingerprint,
+        divides: bool,
+    ) -> Result<Epoch<T>> {
         let world = observations.world();
         let (rank, columns) = (world.rank(), observations.columns());
         let mut graph = world.graph("kmeans");
@@ -161,21 +179,18 @@ impl<T: Real + Element + Default> Epoch<T> {
             let mode = Arc::new(Mutex::new(Mode::WHOLE));
             members.push(SharedMember { clusters, words, layout, mode, keeps });
         }
-        let accumulators = Accumulators::new(world, end)?;
+        let accumulators = Accumulators::new(world, end, Reduction::SumI64)?;
         let (observations, scratches) = (observations.clone(), Scratches::new());
         let shared = Shared { observations, scratches, accumulators: accumulators.clone(), members };
         let (labels, written) = shared.assign_tiles(&mut graph, &packed)?;
-        let bytes = end * size_of::<i64>();
-        let totals: Vec<BlockId> =
-            (0..world.size()).map(|of| graph.block(Rank::from(of), bytes)).collect::<Result<_, _>>()?;
-        let total = totals[rank.index()];
-        let keeps = fits.iter().any(|(_, keeps)| keeps.sums);
-        let kept = world.memory().block(if keeps { bytes } else { 0 })?;
-        let kept = graph.bind(rank, kept.bytes(), Some(Arc::clone(&kept)));
-        let mut accesses = vec![Write(total), Write(kept)];
-        accesses.extend(written.into_iter().map(Read));
-        graph.task("merge", rank, 0, &accesses, || shared.merge())?;
-        graph.all_reduce_and_agree(&totals);
+        let division = match fits {
+            [(clusters, _)] if divides => Division::of::<T>(*clusters, shared.observations.fixed(), world.size()),
+            _ => None,
+        };
+        let total = match division {
+            Some(division) => shared.divide(&mut graph, division, &written)?,
+            None => shared.total(&mut graph, end, &written)?,
+        };
         let own = shared.members.into_iter().zip(centres).zip(labels);
         let members = own.map(|((SharedMember { words, layout, mode, .. }, centres), labels)| Member {
             layout,
@@ -199,7 +214,7 @@ impl<T: Real + Element + Default> Epoch<T> {
     }
 
     /// Runs the only fit.
-    pub(crate) fn run(&self, observations: &Observations<T>, centres: &[T], mode: Mode) -> Result<Sums> {
+    pub(crate) fn run(&self, observations: &Observations<T>, centres: &[T], mode: Mode) -> Result<Sums<T>> {
         let mut found = self.run_all(observations, vec![Some((centres, mode))])?;
         Ok(found.pop().flatten().expect("the fit took part"))
     }
@@ -209,7 +224,7 @@ impl<T: Real + Element + Default> Epoch<T> {
         &self,
         observations: &Observations<T>,
         fits: Vec<Option<(&[T], Mode)>>,
-    ) -> Result<Vec<Option<Sums>>> {
+    ) -> Result<Vec<Option<Sums<T>>>> {
         let absent = Mode { look: Look::Absent, changes: true, inertia: false, stop: false };
         let mut asked = Vec::with_capacity(fits.len());
         for (member, fit) in self.members.iter().zip(fits) {
@@ -223,15 +238,21 @@ impl<T: Real + Element + Default> Epoch<T> {
         self.accumulators.forget();
         // The course of the iterations follows from `plan` and from sums that all ranks hold.
         observations.world().run_again(&self.graph)?;
-        let total = self.graph.cell(self.total).read();
-        let all = total.of::<i64>();
+        let (all, mut means) = match &self.total {
+            Total::Whole(total) => (self.graph.cell(*total).read().of::<i64>().to_vec(), None),
+            Total::Divided(shares) => {
+                let (words, means) = shares.read(&self.graph);
+                (words, Some(means))
+            }
+        };
         let found = self.members.iter().zip(asked).map(|(member, asked)| {
             let (centres, wanted, bounded) = asked?;
             let (layout, words) = (&member.layout, all[member.words.clone()].to_vec());
-            let scale = observations.fixed().inertia(&reach(centres, observations.columns()));
+            let scale = || observations.fixed().inertia(&reach(centres, observations.columns()));
             Some(Sums {
+                means: means.take(),
                 counts: words[layout.counts()].to_vec(),
-                inertia: wanted.then(|| layout.inertia_value(&scale, &words)),
+                inertia: wanted.then(|| layout.inertia_value(&scale(), &words)),
                 changed: words[layout.changed()] as u64,
                 looked_at: if bounded { words[layout.looked_at()] as u64 } else { observations.rows() as u64 },
                 stop: words[layout.stop()] != 0,
@@ -239,6 +260,14 @@ impl<T: Real + Element + Default> Epoch<T> {
             })
         });
         Ok(found.collect())
+    }
+
+    /// Puts the sums among the words of the only fit, if they are not there. All ranks call it, or none.
+    pub(crate) fn complete(&self, observations: &Observations<T>, words: &mut [i64]) -> Result<()> {
+        match &self.total {
+            Total::Whole(_) => Ok(()),
+            Total::Divided(shares) => shares.gather_sums(observations.world(), &self.graph, words),
+        }
     }
 }
 
@@ -332,19 +361,46 @@ impl<T: Real + Element + Default> Shared<T> {
         }
     }
 
+    /// Records the one all-reduce of so many words.
+    fn total(&self, graph: &mut GraphBuilder, words: usize, written: &[BlockId]) -> Result<Total> {
+        let world = self.observations.world();
+        let (rank, bytes) = (world.rank(), words * size_of::<i64>());
+        let totals: Vec<BlockId> =
+            (0..world.size()).map(|of| graph.block(Rank::from(of), bytes)).collect::<Result<_, _>>()?;
+        let total = totals[rank.index()];
+        let keeps = self.members.iter().any(|member| member.keeps.sums);
+        let kept = world.memory().block(if keeps { bytes } else { 0 })?;
+        let kept = graph.bind(rank, kept.bytes(), Some(Arc::clone(&kept)));
+        let mut accesses = vec![Write(total), Write(kept)];
+        accesses.extend(written.iter().map(|&block| Read(block)));
+        graph.task("merge", rank, 0, &accesses, || self.merge())?;
+        graph.all_reduce_and_agree(&totals);
+        Ok(Total::Whole(total))
+    }
+
+    /// Records what divides the sums of the only fit over ranks.
+    fn divide(&self, graph: &mut GraphBuilder, division: Division, written: &[BlockId]) -> Result<Total> {
+        let rank = graph.rank();
+        let done = graph.block(rank, 0)?;
+        let accesses: Vec<_> = [Write(done)].into_iter().chain(written.iter().map(|&block| Read(block))).collect();
+        graph.task("assigned", rank, 0, &accesses, || Box::new(|_| Ok(())))?;
+        let member = self.members[0].clone();
+        let asked = move || {
+            let Mode { changes, stop, .. } = member.mode();
+            Share { changes, stop }
+        };
+        let shares = Shares::record::<T>(graph, division, &self.accumulators, done, asked)?;
+        Ok(Total::Divided(Box::new(shares)))
+    }
+
     /// Writes the sums, and keeps those of this rank if they will be needed.
     fn merge(&self) -> Body {
         let (members, accumulators) = (self.members.clone(), self.accumulators.clone());
         Box::new(move |context| {
             let (mut all, mut all_kept) = (context.write(0), context.write(1));
-            all.fill(0);
             let all_words = all.of_mut::<i64>();
-            accumulators.merge(|words| {
-                for SharedMember { words: own, layout, .. } in &members {
-                    // Those of absent fits stay zero.
-                    layout.merge(&mut all_words[own.clone()], &words[own.clone()]);
-                }
-            });
+            // Those of absent fits are zero.
+            accumulators.combine(all_words);
             for SharedMember { words, layout, mode, keeps, .. } in &members {
                 let (changes, stop, absent) = {
                     let mode = mode.lock().unwrap_or_else(PoisonError::into_inner);

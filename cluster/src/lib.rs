@@ -32,6 +32,7 @@ mod pruning;
 mod relocate;
 mod scratch;
 mod seed;
+mod shares;
 mod silhouette;
 mod sparse;
 mod stream;

@@ -1,10 +1,10 @@
 //! Lloyd's iterations, and which rows each of them looks at.
 //!
 //! Invariant: all ranks hold the same words after each iteration, and take the same decisions from them.
-//! Traffic: one all-reduce of limbs·k·d + k + 6 words in each iteration, with weights 2·k·d + 3·k + 6; before the
-//! first, an agreement.
+//! Traffic: one all-reduce of limbs·k·d + k + 6 words in each iteration, with weights 2·k·d + 3·k + 6; of one fit with
+//! long sums what `shares.rs` says; before the first, an agreement.
 
-use crate::centroids::{means, shift};
+use crate::centroids::{all_have_weight, means, shift};
 use crate::checkpoint::{Checkpoints, State};
 use crate::epoch::{BOUNDS_BYTES, Epoch, Keeps, Mode, Sums};
 use crate::error::{Error, Result};
@@ -191,7 +191,7 @@ impl<T: Real + Element + Default> Observations<T> {
         }
         let members: Vec<(usize, Keeps)> =
             fits.iter().map(|fit| (self.clusters(&fit.state), fit.pruning.keeps())).collect();
-        let epoch = self.agreed(Epoch::new(self, &members, print), |epoch| vec![epoch.graph()])?;
+        let epoch = self.agreed(Epoch::new(self, &members, print, true), |epoch| vec![epoch.graph()])?;
         if fits.iter().any(|fit| !fit.state.before.is_empty()) {
             // The labels of the iteration before, so that changes are counted from them.
             let before = |fit: &'_ Fit<T>| (!fit.state.before.is_empty()).then(|| fit.state.before.clone());
@@ -215,17 +215,24 @@ impl<T: Real + Element + Default> Observations<T> {
                 iterations.push(None);
                 continue;
             };
-            iterations.push(Some(self.advance(epoch.labels(at), fit, sums)?));
+            iterations.push(Some(self.advance(epoch, at, fit, sums)?));
         }
         Ok(iterations)
     }
 
-    fn advance(&self, labels: &[Labels], fit: &mut Fit<T>, mut sums: Sums) -> Result<Iteration> {
+    fn advance(&self, epoch: &Epoch<T>, at: usize, fit: &mut Fit<T>, mut sums: Sums<T>) -> Result<Iteration> {
         let centres = std::mem::take(&mut fit.state.centres);
         fit.stop = sums.stop;
         fit.pruning.learn(&sums);
-        relocate(self, labels, &centres, &mut sums.words)?;
-        let next = means(centres.len() / self.columns(), self.columns(), self.fixed(), &sums.words);
+        let clusters = centres.len() / self.columns();
+        let next = match sums.means.take() {
+            Some(means) if all_have_weight(clusters, self.fixed(), &sums.words) => means,
+            _ => {
+                epoch.complete(self, &mut sums.words)?;
+                relocate(self, epoch.labels(at), &centres, &mut sums.words)?;
+                means(clusters, self.columns(), self.fixed(), &sums.words)
+            }
+        };
         let next = if fit.unit { self.on_the_sphere(&next) } else { next };
         let moved = shift(&centres, &next);
         if fit.pruning.follows() {
@@ -277,7 +284,7 @@ impl<T: Real + Element + Default> Observations<T> {
     pub fn assign(&self, centres: &[T]) -> Result<Model<T>> {
         let clusters = self.clusters_of(centres)?;
         let centred = self.centred(centres);
-        let made = Epoch::new(self, &[(clusters, Keeps::NOTHING)], plan(centres, &[]));
+        let made = Epoch::new(self, &[(clusters, Keeps::NOTHING)], plan(centres, &[]), false);
         let epoch = self.agreed(made, |epoch| vec![epoch.graph()])?;
         let sums = epoch.run(self, &centred, Mode::WHOLE)?;
         Ok(self.model(epoch.labels(0).to_vec(), &centred, sums.known_inertia(), 0, &sums.counts))

@@ -60,7 +60,7 @@ impl<T: Real + Element + Default> Observations<T> {
             centres.extend_from_slice(&fresh);
         }
         let plan = Fingerprint::default().bytes(bytemuck::cast_slice(&centres));
-        let made = Epoch::new(self, &[(known.len(), Keeps::NOTHING)], plan);
+        let made = Epoch::new(self, &[(known.len(), Keeps::NOTHING)], plan, false);
         let epoch = self.agreed(made, |epoch| vec![epoch.graph()])?;
         let sums = epoch.run(self, &self.centred(&centres), Mode::WHOLE)?;
         let layout = Layout::new(known.len(), self.fixed());

@@ -64,7 +64,7 @@ impl Pruning {
     }
 
     /// Takes in what an iteration found.
-    pub(crate) fn learn(&mut self, sums: &Sums) {
+    pub(crate) fn learn<T>(&mut self, sums: &Sums<T>) {
         self.changed = sums.changed;
         if !self.follows {
             self.follows = self.may_follow && sums.changed <= self.changes_max;

@@ -3,6 +3,7 @@
 //! Invariant: words are combined by sums or maxima of integers, so the result depends on neither order nor cut.
 //! Traffic: an agreement, and one all-reduce of the words.
 
+use crate::accumulators::Accumulators;
 use crate::error::Result;
 use crate::scratch::Scratches;
 use crate::tile::{Rows, Tile};
@@ -11,14 +12,11 @@ use girih_arrays::kernel::nearest::{Real, Scratch};
 use girih_runtime::comm::Reduction;
 use girih_runtime::fingerprint::Fingerprint;
 use girih_runtime::graph::Access::{Read, Write};
-use girih_runtime::graph::{Graph, GraphBuilder};
+use girih_runtime::graph::Graph;
 use girih_runtime::ids::{BlockId, Rank};
 use girih_runtime::world::World;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Partial results for each worker, as in `epoch`.
-const PARTIALS_PER_WORKER: usize = 4;
 
 /// What a sweep is called in traces and errors, and how its words combine.
 #[derive(Clone, Copy, Debug)]
@@ -66,48 +64,39 @@ impl Sweep {
         let mut graph = world.graph(self.name);
         graph.describe(self.name, self.plan);
         let rank = graph.rank();
-        let count = tiles.len().min(PARTIALS_PER_WORKER * world.workers());
-        let block = |graph: &mut GraphBuilder, rank| graph.block(rank, self.words * size_of::<i64>());
-        let partials = (0..count).map(|_| block(&mut graph, rank)).collect::<Result<Vec<BlockId>, _>>()?;
+        let accumulators = Accumulators::new(world, self.words, self.reduction)?;
+        // Without bytes: it says that the tile's task has run.
+        let mut visited = Vec::with_capacity(tiles.len());
         let (mut bound, scratches) = (HashMap::new(), Scratches::new());
         for (index, tile) in tiles.iter().enumerate() {
-            let partial = index * count / tiles.len();
-            let first = index == 0 || (index - 1) * count / tiles.len() != partial;
-            let mut accesses = vec![Write(partials[partial])];
+            visited.push(graph.block(rank, 0)?);
+            let mut accesses = vec![Write(visited[index])];
             for cell in tile.cells() {
                 let bind = || graph.bind(rank, cell.bytes(), Some(Arc::clone(cell)));
                 accesses.push(Read(*bound.entry(Arc::as_ptr(cell)).or_insert_with(bind)));
             }
             let (tile, body, scratches) = (tile.clone(), Arc::clone(&body), scratches.clone());
+            let accumulators = accumulators.clone();
             let domain = world.domain_of_tile(index, tiles.len());
             graph.task(self.name, rank, domain, &accesses, || {
-                Box::new(move |context| {
-                    let mut words = context.write(0);
-                    let words = words.of_mut::<i64>();
-                    if first {
-                        words.fill(self.reduction.identity());
-                    }
+                Box::new(move |_| {
                     let weights = tile.weights.as_ref().map(|weights| weights.cell.borrow());
                     let weights = weights.as_ref().map(|all| tile.weights_of(all.of::<T>()));
-                    scratches.lend(|scratch| tile.lend(|rows| body(Visit { index, weights, rows }, words, scratch)))
+                    tile.lend(|rows| {
+                        let visit = Visit { index, weights, rows };
+                        accumulators.lend(domain, |words| scratches.lend(|scratch| body(visit, words, scratch)))
+                    })?
                 })
             })?;
         }
-        let totals = (0..world.size()).map(|of| block(&mut graph, Rank::from(of)));
+        let block = |of| graph.block(Rank::from(of), self.words * size_of::<i64>());
+        let totals = (0..world.size()).map(block);
         let totals = totals.collect::<Result<Vec<BlockId>, _>>()?;
         let total = totals[rank.index()];
-        let accesses: Vec<_> =
-            [Write(total)].into_iter().chain(partials.iter().map(|&partial| Read(partial))).collect();
+        let accesses: Vec<_> = [Write(total)].into_iter().chain(visited.into_iter().map(Read)).collect();
         graph.task(self.name, rank, 0, &accesses, || {
             Box::new(move |context| {
-                let mut total = context.write(0);
-                let total = total.of_mut::<i64>();
-                total.fill(self.reduction.identity());
-                for partial in 1..=count {
-                    let partial = context.read(partial);
-                    let words = total.iter_mut().zip(partial.of::<i64>());
-                    words.for_each(|(word, &own)| *word = self.reduction.combine(*word, own));
-                }
+                accumulators.combine(context.write(0).of_mut::<i64>());
                 Ok(())
             })
         })?;

@@ -80,7 +80,7 @@ impl<T: Real + Element + Default> Observations<T> {
     pub fn update(&self, centres: &[T]) -> Result<(Model<T>, Vec<T>, Vec<i64>)> {
         let (clusters, centred) = (self.clusters_of(centres)?, self.centred(centres));
         let plan = Fingerprint::default().bytes(bytemuck::cast_slice(centres));
-        let made = Epoch::new(self, &[(clusters, Keeps::NOTHING)], plan);
+        let made = Epoch::new(self, &[(clusters, Keeps::NOTHING)], plan, false);
         let epoch = self.agreed(made, |epoch| vec![epoch.graph()])?;
         let sums = epoch.run(self, &centred, Mode::WHOLE)?;
         let means = self.shifted(&means_or(&centred, self.columns(), self.fixed(), &sums.words));

@@ -264,6 +264,24 @@ def test_mistakes_are_raised_on_every_rank(on_ranks, family, ranks):
     assert {float(each["total"]) for each in given} == {50_000.0}
 
 
+DIVIDED = """
+import girih as gr
+x = np.random.default_rng(3).random((2_000, 121), dtype=np.float32)
+fitted = gr.cluster.KMeans(1100, init=x[:1100], n_init=1, max_iter=3, tol=0).fit(x)
+sent = gr.report().get("kmeans", {}).get("collectives", 0)
+give(centres=fitted.cluster_centers_, labels=np.asarray(fitted.labels_), inertia=fitted.inertia_, sent=sent)
+"""
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_many_long_centres_are_divided_over_ranks(on_ranks, bits_on_one_rank, ranks):
+    alone = bits_on_one_rank(DIVIDED)
+    for given in on_ranks(DIVIDED, ranks).succeeded().given(ranks):
+        assert all(given[name].tobytes() == alone[name].tobytes() for name in ("centres", "labels", "inertia"))
+        # Two panels, each an exchange and a gathering, and the rest.
+        assert given["sent"] > 0 and given["sent"] % 5 == 0
+
+
 def test_one_collective_an_iteration(on_ranks):
     code = """
     import girih as gr

@@ -79,6 +79,8 @@ pub struct FixedPoint {
     bounds: Vec<f64>,
     exponents: Vec<i32>,
     factors: Vec<f64>,
+    /// For each column two powers of two whose product brings the mean of scaled values back.
+    units: [Vec<f64>; 2],
     weights: Option<Weights>,
 }
 
@@ -105,8 +107,10 @@ impl FixedPoint {
             bounds: bounds.to_vec(),
             exponents: scales.iter().map(|scale| scale.exponent).collect(),
             factors: scales.iter().map(|scale| scale.factor).collect(),
+            units: [Vec::new(), Vec::new()],
             weights: None,
         }
+        .with_units()
     }
 
     /// The same columns for rows that count as often as their weights say, of at most `bound` in absolute value.
@@ -119,7 +123,14 @@ impl FixedPoint {
         let products = self.bounds.iter().map(|own| (own * bound).min(f64::MAX / 2.0) * (1.0 + 1e-6));
         let products = FixedPoint::new(&products.collect::<Vec<f64>>(), self.rows, 2);
         let weights = Some(Weights { scale: Scale::new(bound, self.rows), bound });
-        FixedPoint { bounds: self.bounds.clone(), weights, ..products }
+        FixedPoint { bounds: self.bounds.clone(), weights, ..products }.with_units()
+    }
+
+    fn with_units(self) -> FixedPoint {
+        let unit = self.weights.map_or(-(self.bits as i32), |weights| weights.scale.exponent);
+        let steps = |exponent: &i32| steps(unit - exponent);
+        let units = self.exponents.iter().map(steps).unzip();
+        FixedPoint { units: [units.0, units.1], ..self }
     }
 
     /// The scale of sums of weights; none if all rows count once.
@@ -174,17 +185,30 @@ impl FixedPoint {
 
     /// The mean of a column's values whose heads and tails were summed, for the total of their counts or weights.
     pub fn mean(&self, column: usize, head: i64, tail: i64, weight: i128) -> f64 {
+        self.mean_by(column, head, tail, weight as f64)
+    }
+
+    #[inline(always)]
+    pub(super) fn mean_by(&self, column: usize, head: i64, tail: i64, weight: f64) -> f64 {
         // Without a tail the shift changes no digit, so a narrower sum is rounded alike.
         let total = match tail {
-            0 => head as f64 * power(self.bits as i32),
+            0 => head as f64 * self.tail(),
             _ => ((i128::from(head) << self.bits) + i128::from(tail)) as f64,
         };
-        let unit = match self.weights() {
-            Some(scale) => scale.exponent,
-            None => -(self.bits as i32),
-        };
         // Divided first: the sum of large values may not be a number, the mean always is.
-        scaled(total / weight as f64, unit - self.exponents[column])
+        total / weight * self.units[0][column] * self.units[1][column]
+    }
+
+    /// The same for all columns, of sums without tails.
+    #[inline(always)]
+    pub(super) fn means_by<T: super::Real>(&self, heads: &[i64], weight: f64, means: &mut [T]) {
+        let columns = self.columns();
+        let [steps, rests] = &self.units;
+        let (heads, steps, rests) = (&heads[..columns], &steps[..columns], &rests[..columns]);
+        for (column, mean) in means[..columns].iter_mut().enumerate() {
+            let total = heads[column] as f64 * self.tail();
+            *mean = T::narrow(total / weight * steps[column] * rests[column]);
+        }
     }
 }
 
@@ -233,7 +257,12 @@ fn power(exponent: i32) -> f64 {
 
 /// value · 2^exponent, for any exponent; a subnormal result is rounded.
 fn scaled(value: f64, exponent: i32) -> f64 {
+    let (step, rest) = steps(exponent);
+    value * step * rest
+}
+
+/// Two powers of two whose product is 2^exponent.
+fn steps(exponent: i32) -> (f64, f64) {
     let step = exponent.clamp(-1022, 1022);
-    let rest = (exponent - step).clamp(-1022, 1022);
-    value * power(step) * power(rest)
+    (power(step), power((exponent - step).clamp(-1022, 1022)))
 }

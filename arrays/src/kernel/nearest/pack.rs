@@ -6,7 +6,7 @@
 //! Never here: a sum of products.
 
 use super::Real;
-use super::simd::Simd;
+use super::simd::{Isa, Simd, Widening, Work};
 use std::ops::Range;
 
 /// Centres in a panel.
@@ -41,21 +41,8 @@ impl<'a, T: Real> Centres<'a, T> {
         let (panels, rest) = memory.split_at_mut(padded * columns);
         let (norms, rest) = rest.split_at_mut(padded);
         let (rows, reach) = rest.split_at_mut(centres.len());
-        panels.fill(T::ZERO);
-        norms.fill(T::INFINITY);
-        reach.fill(T::ZERO);
         rows.copy_from_slice(centres);
-        for (index, centre) in centres.chunks_exact(columns).enumerate() {
-            let panel = &mut panels[index / PANEL * PANEL * columns..][..PANEL * columns];
-            let mut norm = 0.0;
-            for (column, &value) in centre.iter().enumerate() {
-                panel[column * PANEL + index % PANEL] = T::narrow(-2.0 * value.widen());
-                norm += value.widen() * value.widen();
-                let size = T::narrow(value.widen().abs());
-                reach[column] = if size > reach[column] { size } else { reach[column] };
-            }
-            norms[index] = T::narrow(norm);
-        }
+        T::dispatch(Isa::best(), Packing { centres, columns, panels, norms, reach });
         Centres::packed(count, columns, memory)
     }
 
@@ -106,6 +93,44 @@ impl<'a, T: Real> Centres<'a, T> {
     #[inline(always)]
     pub(super) fn norms(&self, panel: usize) -> &'a [T; PANEL] {
         &self.norms.as_chunks().0[panel]
+    }
+}
+
+/// Centres on their way into panels.
+struct Packing<'a, T> {
+    centres: &'a [T],
+    columns: usize,
+    panels: &'a mut [T],
+    norms: &'a mut [T],
+    reach: &'a mut [T],
+}
+
+impl<T: Real> Work<T> for Packing<'_, T> {
+    #[inline(always)]
+    fn run<S: Widening<T>>(self, _: S) {
+        let Packing { centres, columns, panels, norms, reach } = self;
+        reach.fill(T::ZERO);
+        let panels = panels.chunks_exact_mut(PANEL * columns).zip(norms.as_chunks_mut::<PANEL>().0);
+        for ((panel, norms), centres) in panels.zip(centres.chunks(PANEL * columns)) {
+            let count = centres.len() / columns;
+            // Beyond the last the first is read, and then dropped.
+            let rows: [&[T]; PANEL] =
+                std::array::from_fn(|at| &centres[if at < count { at } else { 0 } * columns..][..columns]);
+            let mut squares = [0.0; PANEL];
+            for (column, (panel, reach)) in panel.as_chunks_mut::<PANEL>().0.iter_mut().zip(&mut *reach).enumerate() {
+                let values = rows.map(|row| row[column].widen());
+                for at in 0..PANEL {
+                    panel[at] = T::narrow(-2.0 * values[at]);
+                    squares[at] += values[at] * values[at];
+                }
+                let largest = values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+                let largest = T::narrow(largest);
+                *reach = if largest > *reach { largest } else { *reach };
+            }
+            *norms = squares.map(T::narrow);
+            norms[count..].fill(T::INFINITY);
+            panel.as_chunks_mut::<PANEL>().0.iter_mut().for_each(|panel| panel[count..].fill(T::ZERO));
+        }
     }
 }
 

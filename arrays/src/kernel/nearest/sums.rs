@@ -8,6 +8,7 @@ use super::Real;
 use super::distance::squared_distance;
 use super::fixed::{FixedPoint, Scale, head, split};
 use super::scratch::Scratch;
+use super::simd::{Isa, Widening, Work};
 use std::ops::Range;
 
 /// Columns below which rows are quantised many at a time.
@@ -107,11 +108,21 @@ impl Layout {
     ///
     /// Error: the exact mean of the quantised values, rounded twice in f64 and once to `T`.
     pub fn mean<T: Real>(&self, fixed: &FixedPoint, words: &[i64], cluster: usize, mean: &mut [T]) -> bool {
-        let weight = self.weight(fixed, words, cluster);
-        let sum = &words[self.sum(cluster)];
-        for (column, mean) in mean.iter_mut().enumerate().take(if weight > 0 { self.columns } else { 0 }) {
-            let tail = if self.limbs == 2 { sum[self.columns + column] } else { 0 };
-            *mean = T::narrow(fixed.mean(column, sum[column], tail, weight));
+        self.mean_by(fixed, &words[self.sum(cluster)], self.weight(fixed, words, cluster), mean)
+    }
+
+    /// The same of a cluster's own words: its sums, and its count with, if rows have weights, head and tail of theirs.
+    pub fn mean_of<T: Real>(&self, fixed: &FixedPoint, sum: &[i64], counted: &[i64], mean: &mut [T]) -> bool {
+        let weight = match fixed.weights() {
+            Some(scale) => scale.total([counted[1], counted[2]]),
+            None => i128::from(counted[0]),
+        };
+        self.mean_by(fixed, sum, weight, mean)
+    }
+
+    fn mean_by<T: Real>(&self, fixed: &FixedPoint, sum: &[i64], weight: i128, mean: &mut [T]) -> bool {
+        if weight > 0 {
+            T::dispatch(Isa::best(), Mean { fixed, limbs: self.limbs, sum, weight: weight as f64, mean });
         }
         weight > 0
     }
@@ -179,12 +190,27 @@ impl Layout {
             change(self.weights().start + self.clusters + cluster, limbs[1]);
         }
     }
+}
 
-    /// Adds all words of `from` to `into`.
-    pub fn merge(&self, into: &mut [i64], from: &[i64]) {
-        let (into, from) = (&mut into[..self.words()], &from[..self.words()]);
-        for (into, from) in into.iter_mut().zip(from) {
-            *into = into.wrapping_add(*from);
+/// The sums of a cluster on their way to its mean.
+struct Mean<'a, T> {
+    fixed: &'a FixedPoint,
+    limbs: usize,
+    sum: &'a [i64],
+    weight: f64,
+    mean: &'a mut [T],
+}
+
+impl<T: Real> Work<T> for Mean<'_, T> {
+    #[inline(always)]
+    fn run<S: Widening<T>>(self, _: S) {
+        let Mean { fixed, limbs, sum, weight, mean } = self;
+        if limbs == 1 {
+            return fixed.means_by(sum, weight, mean);
+        }
+        let (heads, tails) = sum.split_at(fixed.columns());
+        for (column, mean) in mean[..fixed.columns()].iter_mut().enumerate() {
+            *mean = T::narrow(fixed.mean_by(column, heads[column], tails[column], weight));
         }
     }
 }
