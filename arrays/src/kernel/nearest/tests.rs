@@ -73,7 +73,7 @@ impl<T: Real + Default> Case<T> {
             let mut part = vec![0; layout.words()];
             let weights = self.weights.as_ref().map(|weights| &weights[at * piece..][..labels.len()]);
             pass.assign_and_add_on(isa, (rows, weights), labels, &mut part, &mut scratch);
-            words.iter_mut().zip(&part).for_each(|(word, &part)| *word = word.wrapping_add(part));
+            words.iter_mut().zip(&part).for_each(|(word, part)| *word = i64::wrapping_add(*word, *part));
         }
         (labels, words)
     }

@@ -232,7 +232,8 @@ class KMeans(Centred):
         An interrupt (Ctrl-C, SIGINT) on any rank ends the fit after the iteration: it writes its checkpoint, warns, and
         has the best model so far. X must be finite: NaN raises ValueError on every rank.
 
-        Cost: one all-reduce an iteration; seeding by k-means++ takes two a centre.
+        Cost: one all-reduce an iteration, of many long centres an exchange and a gathering of each of some panels;
+        seeding by k-means++ takes two all-reduces a centre.
         """
         rows = self._rows_to_fit(X)
         if self.algorithm == "elkan" and self.n_clusters == 1:
