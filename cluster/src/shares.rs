@@ -21,11 +21,13 @@ use girih_runtime::world::World;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Words above which it pays to divide them.
+/// Words from which on it pays to divide them.
 const WORDS_MIN: usize = 1 << 17;
 /// Words of a panel, about; and panels at most.
 const PANEL_WORDS: usize = 1 << 16;
 const PANELS_MAX: usize = 16;
+/// A share of less is not worth a message of its own.
+const SHARE_WORDS_MIN: usize = 1 << 12;
 const WORD: usize = size_of::<i64>();
 
 /// How clusters are divided, alike on all ranks.
@@ -61,7 +63,8 @@ impl Division {
     pub(crate) fn of<T>(clusters: usize, fixed: &Arc<FixedPoint>, ranks: usize) -> Option<Division> {
         let layout = Layout::new(clusters, fixed);
         let words = layout.sums().len();
-        let panels = (words / PANEL_WORDS).clamp(1, PANELS_MAX).min(clusters / ranks);
+        let panel_words = PANEL_WORDS.max(ranks * SHARE_WORDS_MIN);
+        let panels = (words / panel_words).min(PANELS_MAX).min(clusters / ranks);
         let pays = ranks > 1 && words >= WORDS_MIN && panels > 0;
         let (fixed, value_bytes) = (Arc::clone(fixed), size_of::<T>());
         pays.then_some(Division { layout, fixed, clusters, ranks, panels, value_bytes })
@@ -104,12 +107,11 @@ impl Division {
         std::iter::once(counts + cluster).chain((0..limbs).map(move |limb| start + limb * clusters + cluster))
     }
 
-    /// Takes the records of these clusters out of all words, or puts them there.
-    fn records<'a>(&self, clusters: Range<usize>, words: &mut [i64], records: impl Iterator<Item = &'a i64>) {
-        let mut records = records;
+    /// Puts the records of these clusters, the next of all, to their places among the words.
+    fn put<'a>(&self, clusters: Range<usize>, words: &mut [i64], records: &mut impl Iterator<Item = &'a i64>) {
         for cluster in clusters {
             let places = self.layout.sum(cluster).chain(self.counted(cluster));
-            places.zip(&mut records).for_each(|(place, &word)| words[place] = word);
+            places.zip(&mut *records).for_each(|(place, &word)| words[place] = word);
         }
     }
 }
@@ -201,7 +203,7 @@ impl Shares {
             let all: Vec<i64> = part.as_chunks().0.iter().map(|&bytes| i64::from_ne_bytes(bytes)).collect();
             let mut records = all.iter();
             for panel in 0..self.division.panels {
-                self.division.records(self.division.share(panel, rank), words, &mut records);
+                self.division.put(self.division.share(panel, rank), words, &mut records);
             }
         }
         Ok(())
