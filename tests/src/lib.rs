@@ -4,4 +4,5 @@ pub mod collectives;
 pub mod everywhere;
 pub mod mpi;
 pub mod random_graph;
+pub mod random_worlds;
 pub mod source;

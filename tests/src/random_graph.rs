@@ -1,6 +1,7 @@
 //! Random task graphs, and what they compute in program order: for any transport.
 //!
-//! Never here: ranks; the caller brings a world.
+//! `tests/schedules` compiles this file on the runtime's files with shuttle's primitives.
+//! Never here: ranks, and who runs a graph.
 
 use girih_runtime::comm::Reduction;
 use girih_runtime::error::Error;
@@ -8,7 +9,6 @@ use girih_runtime::graph::Access::{Read, Write};
 use girih_runtime::graph::{Body, Graph, GraphBuilder};
 use girih_runtime::ids::{BlockId, Rank};
 use girih_runtime::memory::{BlockCell, Memory};
-use girih_runtime::world::World;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -105,38 +105,9 @@ impl Program {
         cells
     }
 
-    /// This rank's cells after `epochs` runs of the graph.
-    ///
-    /// # Errors
-    /// What the graph and the world return.
-    pub fn run(&self, world: &World, epochs: usize) -> Result<Vec<(usize, i64)>, Error> {
-        let recorded = self.record(world.graph("random"), world.memory())?;
-        (0..epochs).try_for_each(|_| world.run(&recorded.graph))?;
-        Ok(recorded.cells())
-    }
-
-    /// As [`Program::run`], where the ranks agree on the graph once, after a first epoch in which a task fails: every
-    /// rank must hear of it, and the graph must run again as if it had not.
-    ///
-    /// # Errors
-    /// What the graph and the world return afterwards; `Error::Config` if a rank did not hear of the failure.
-    pub fn run_after_failure(&self, world: &World, epochs: usize) -> Result<Vec<(usize, i64)>, Error> {
-        let recorded = self.record(world.graph("random"), world.memory())?;
-        if let Some(task) = self.steps.iter().rposition(|step| matches!(step, Step::Task { .. })) {
-            recorded.fails.store(task, Relaxed); // reaches the workers with the launch
-            // A failure of a graph without messages is heard in the next step.
-            let failed = world.run(&recorded.graph).and(world.barrier());
-            let heard = failed.as_ref().is_err_and(|error| error.to_string().contains(TOLD));
-            if !heard {
-                return Err(Error::Config(format!("{} heard {failed:?} of a failure", world.rank())));
-            }
-            recorded.fails.store(usize::MAX, Relaxed); // as above
-        }
-        for (cell, storage) in &recorded.mine {
-            storage.write().of_mut::<i64>()[0] = *cell as i64;
-        }
-        (0..epochs).try_for_each(|_| world.run_again(&recorded.graph))?;
-        Ok(recorded.cells())
+    /// The last step that is a task, if there is one.
+    pub fn last_task(&self) -> Option<usize> {
+        self.steps.iter().rposition(|step| matches!(step, Step::Task { .. }))
     }
 
     /// The program's graph, with its cells at their first values.
@@ -179,7 +150,7 @@ impl Program {
 }
 
 /// What a task says that is told to fail.
-const TOLD: &str = "was told to fail";
+pub const TOLD: &str = "was told to fail";
 
 /// A program as one rank has recorded it.
 pub struct Recorded {
@@ -192,6 +163,18 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// Lets a step fail from the next launch on, or none.
+    pub fn fail(&self, step: Option<usize>) {
+        self.fails.store(step.unwrap_or(usize::MAX), Relaxed); // reaches the workers with the launch
+    }
+
+    /// Gives this rank's cells their first values.
+    pub fn reset(&self) {
+        for (cell, storage) in &self.mine {
+            storage.write().of_mut::<i64>()[0] = *cell as i64;
+        }
+    }
+
     /// The values of this rank's cells, by their numbers.
     pub fn cells(&self) -> Vec<(usize, i64)> {
         self.mine.iter().map(|(cell, storage)| (*cell, storage.read().of::<i64>()[0])).collect()
@@ -215,27 +198,4 @@ fn task(place: usize, sources: usize, number: i64, fails: Arc<AtomicUsize>) -> B
 
 fn of_ranks(blocks: &[BlockId], cells: &[usize]) -> Vec<BlockId> {
     cells.iter().map(|&cell| blocks[cell]).collect()
-}
-
-/// Adds up a one of every rank, unless rank 1 is told to fail; the sum, on every rank.
-///
-/// # Errors
-/// `Error::Task` on rank 1 and `Error::Remote` on the others, if `fail`.
-pub fn count_ranks(world: &World, fail: bool) -> Result<i64, Error> {
-    let mut graph = world.graph("fault");
-    let blocks: Vec<_> = (0..world.size()).map(|rank| graph.block(Rank::from(rank), 16)).collect::<Result<_, _>>()?;
-    for (rank, &block) in blocks.iter().enumerate() {
-        graph.task("fill", Rank::from(rank), 0, &[Write(block)], || {
-            Box::new(move |context| {
-                assert!(!(fail && rank == 1), "rank 1 was told to fail");
-                context.write(0).of_mut::<i64>()[0] = 1;
-                Ok(())
-            })
-        })?;
-    }
-    graph.all_reduce_and_agree(&blocks);
-    let graph = Arc::new(graph.finish()?);
-    world.run(&graph)?;
-    let total = graph.cell(blocks[world.rank().index()]).read().of::<i64>()[0];
-    Ok(total)
 }

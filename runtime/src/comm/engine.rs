@@ -9,9 +9,10 @@ use super::traffic::{Ledger, Traffic};
 use super::transport::{Ticket, Transport};
 use crate::error::Error;
 use crate::ids::{Rank, Tag};
+use crate::sync::{Mutex, PoisonError};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// So many outstanding operations are named.
 const NAMED_MAX: usize = 8;

@@ -12,8 +12,9 @@ use super::transport::{Ticket, Transport};
 use crate::error::{Error, Result};
 use crate::ids::{Rank, Tag};
 use crate::memory::{ReadGuard, WriteGuard};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Transports of `ranks` ranks that reach each other. Seed 0 delivers at once.
 pub fn connect(ranks: usize, seed: u64) -> Vec<InProcess> {

@@ -19,19 +19,20 @@ use super::traffic::Traffic;
 use super::transport::Transport;
 use crate::error::{Error, Result};
 use crate::ids::{Rank, Tag};
-use crate::topology::{CpuSet, bind_this_thread};
-use crate::trace::{Recorder, State};
-use crossbeam::channel;
-use std::collections::{BTreeMap, VecDeque};
-use std::hint;
-use std::sync::atomic::{
+use crate::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
     fence,
 };
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::time::Instant;
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError, hint};
+use crate::topology::{CpuSet, bind_this_thread};
+use crate::trace::{Recorder, State};
+use crossbeam::channel;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Empty polls before a thread with a seat of its own yields, and before any thread naps.
 const SPINS: u32 = 100;
@@ -123,17 +124,7 @@ impl CommThread {
                 for_thread.any_thread.store(transport.any_thread(), Relaxed); // handed on by the report
                 *for_thread.engine.hold() = Some(Engine::new(transport));
                 let _ = report.send(Ok(Some(news)));
-                Loop {
-                    shared: &for_thread,
-                    trace,
-                    empty_polls: 0,
-                    eager: false,
-                    driven: 0,
-                    patient_until: Instant::now(),
-                    nap: NAP,
-                    idle_since: None,
-                }
-                .run();
+                Loop::new(&for_thread, trace).run();
             }
             Err(error) => {
                 let _ = report.send(Err(error));
@@ -147,7 +138,8 @@ impl CommThread {
         Ok(news.map(|news| (CommThread { shared, thread: Mutex::new(Some(thread)) }, news)))
     }
 
-    /// The same without a thread: nothing moves but in [`CommThread::drive`]. With `workers_drive`, workers drive too.
+    /// The same without a thread: nothing moves but in [`CommThread::drive`] and [`CommThread::live`]. With
+    /// `workers_drive`, workers drive too.
     pub fn by_hand(transport: Box<dyn Transport>, workers_drive: bool) -> CommThread {
         let shared = Shared {
             any_thread: AtomicBool::new(true),
@@ -156,6 +148,11 @@ impl CommThread {
             ..Shared::default()
         };
         CommThread { shared: Arc::new(shared), thread: Mutex::new(None) }
+    }
+
+    /// Is the comm thread of one made by hand, until it is stopped.
+    pub fn live(&self, trace: Recorder) {
+        Loop::new(&self.shared, trace).run();
     }
 
     /// Gives something to do: to the engine at once if nobody drives it and workers may, else to the queue. It is done
@@ -376,6 +373,11 @@ struct Loop<'a> {
 }
 
 impl Loop<'_> {
+    fn new(shared: &Shared, trace: Recorder) -> Loop<'_> {
+        let patient_until = Instant::now();
+        Loop { shared, trace, empty_polls: 0, eager: false, driven: 0, patient_until, nap: NAP, idle_since: None }
+    }
+
     fn run(&mut self) {
         let mut stopping = false;
         // Relaxed: as in `forsake`.

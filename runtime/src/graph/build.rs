@@ -8,11 +8,10 @@ use crate::error::Result;
 use crate::fingerprint::Fingerprint;
 use crate::ids::{BlockId, NodeId, Rank, Tag};
 use crate::memory::{BlockCell, Grant, Memory, Order};
+use crate::sync::atomic::AtomicBool;
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 /// A message counts as so many edges of a path: what comes after it, on other ranks too, waits for the wire.
 const MESSAGE_EDGES: u32 = 4;

@@ -15,10 +15,10 @@ use super::build::narrow;
 use super::lane::{Ended, Mark, Progress, Want};
 use super::{Node, Operation, Recorded};
 use crate::ids::NodeId;
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crossbeam::utils::CachePadded;
 use std::cmp::Reverse;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// The schedule of one rank's tasks.
 #[derive(Debug)]

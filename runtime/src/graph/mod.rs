@@ -30,12 +30,12 @@ pub use outline::Outline;
 use crate::fingerprint::Fingerprint;
 use crate::ids::{BlockId, NodeId};
 use crate::memory::{BlockCell, Grant};
-use std::any::Any;
-use std::ops::{Deref, Range};
-use std::sync::atomic::{
+use crate::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Relaxed, Release},
 };
+use std::any::Any;
+use std::ops::{Deref, Range};
 use std::sync::{Arc, OnceLock};
 
 /// A checked plan of one rank's part, which can be run any number of times.

@@ -1,6 +1,6 @@
-//! Workers without threads: whoever holds a hand runs one job after another, whenever it likes.
+//! Workers without threads: whoever holds a hand runs one job after another, whenever it likes, or lends it a thread.
 //!
-//! The queues, the order in which they are searched and what jobs see are those of `worker.rs`; nothing sleeps.
+//! The queues, the order in which they are searched and what jobs see are those of `worker.rs`.
 //! Never here: whose turn it is.
 
 use super::{Job, Pool, worker};
@@ -27,6 +27,11 @@ impl Pool {
 }
 
 impl Hand {
+    /// Runs jobs in this thread as a worker with a thread of its own does, until the pool is dropped.
+    pub fn live(self) {
+        worker::run(&self.shared, self.index, &self.deque);
+    }
+
     /// Runs one job, and makes ready what it would have run next; false if there is none.
     pub fn step(&self) -> bool {
         worker::step(&self.shared, self.index, &self.deque)

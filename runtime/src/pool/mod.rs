@@ -15,6 +15,11 @@ pub use hand::Hand;
 pub use worker::Worker;
 
 use crate::error::{Error, Result};
+use crate::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+use crate::sync::{Mutex, PoisonError};
 use crate::topology::{CpuSet, Place, bind_this_thread, binding_of_this_thread};
 use crate::trace::Tracer;
 use crossbeam::channel;
@@ -22,11 +27,7 @@ use crossbeam::deque::{Stealer, Worker as Deque};
 use crossbeam::utils::CachePadded;
 use inbox::Inbox;
 use sleep::Sleep;
-use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
-};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 
 /// Something with numbered jobs.

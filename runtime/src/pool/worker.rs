@@ -2,13 +2,12 @@
 
 use super::inbox::BATCH_MAX;
 use super::{Job, Shared, Work};
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::{hint, thread};
 use crate::trace::{Recorder, State, Who};
 use crossbeam::deque::{Steal, Worker as Deque};
 use std::cell::Cell;
-use std::hint;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
-use std::thread;
 
 /// Empty rounds before a worker gives its core away between rounds; a few tens of nanoseconds each. A worker on a core
 /// of its own is patient: on a loaded machine a core once given away comes back after milliseconds.

@@ -6,8 +6,9 @@
 //! Never here: graphs whose tasks are long or many, which workers run.
 
 use super::Run;
-use std::thread;
-use std::time::{Duration, Instant};
+use crate::sync::thread;
+use crate::sync::time::Instant;
+use std::time::Duration;
 
 /// A graph with more nodes is worth a worker.
 pub(super) const NODES_MAX: usize = 7;

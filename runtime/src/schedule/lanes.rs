@@ -12,8 +12,8 @@ use super::{Lanes, Run, TIMED};
 use crate::graph::{Lane, Want};
 use crate::ids::NodeId;
 use crate::pool::Worker;
-use std::hint;
-use std::sync::atomic::Ordering::SeqCst;
+use crate::sync::atomic::Ordering::SeqCst;
+use crate::sync::hint;
 
 /// How often a lane looks for what it waits for before it is left; a few nanoseconds each.
 const LOOKS: u32 = 16;

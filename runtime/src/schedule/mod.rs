@@ -27,16 +27,18 @@ use crate::graph::{Context, Graph, Lanes, Node, Operation, Recorded};
 use crate::ids::{NodeId, Rank};
 use crate::memory::BlockCell;
 use crate::pool::{Errand, Pool, Work, Worker};
+use crate::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+use crate::sync::time::Instant;
+use crate::sync::{Mutex, PoisonError};
 use desk::Desk;
 use std::any::Any;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
-};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// Of so many nodes, the time of one is taken.
 const TIMED: u32 = 16;
