@@ -10,6 +10,7 @@ mod handover;
 pub mod in_process;
 mod meeting;
 mod over_mpi;
+mod pace;
 mod post;
 mod ring;
 mod thread;

@@ -8,12 +8,13 @@
 //! Invariant 2: while anything is queued or outstanding, the comm thread is awake or naps, and whoever drove it last
 //! has seen that. It sleeps without a limit only if nothing is, having said so before its last look.
 //! While requests are in flight it polls, spinning if it has a seat of its own or something has moved, then yields
-//! between polls for a millisecond, then naps, the longer the longer nothing has moved; where others want its core it
-//! naps at once, and on a seat that it shares it naps while others drive. An idle world costs no processor time.
+//! between polls for a millisecond, then naps, the longer the longer nothing has moved (`pace.rs`); where others want its
+//! core it naps at once, and on a seat that it shares it naps while others drive. An idle world costs no processor time.
 //! Completions are called by a driver under the lock: they post and make tasks ready, and never drive.
 
 use super::engine::Engine;
 use super::handover::Handover;
+use super::pace::{Pace, Pause};
 use super::post::Post;
 use super::traffic::Traffic;
 use super::transport::Transport;
@@ -34,22 +35,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Empty polls before a thread with a seat of its own yields, and before any thread naps.
-const SPINS: u32 = 100;
-const YIELDS: u32 = 100;
-/// Before that nobody naps, where the core is wanted by nobody else: other ranks are seldom later than this, and each
-/// round of an operation would wait for the end of a nap.
-const PATIENCE: Duration = Duration::from_millis(1);
-/// A nap ends early when the bell rings. Shorter ones cost as much processor time as spinning.
+/// The first nap while others drive; it ends early when the bell rings.
 const NAP: Duration = Duration::from_micros(50);
-/// After so many naps they are twice as long, then three times, and so on: a long wait is polled for seldom.
-const NAPS_ALIKE: u32 = 8;
 /// A yield that took this long gave the core to somebody who wants it, so naps follow at once.
 const YIELD_MAX: Duration = Duration::from_micros(200);
 /// The longest nap while others drive, and while nothing is left to do.
 const LONG_NAP: Duration = Duration::from_millis(1);
-/// The longest nap of a long wait.
-const NAP_MAX: Duration = Duration::from_millis(4);
 /// So long the thread naps when nothing is left to do, before it sleeps and must be woken.
 const LINGER: Duration = Duration::from_millis(10);
 /// How long a thread that waits anyway waits for a list of what is outstanding.
@@ -359,13 +350,11 @@ impl Shared {
 struct Loop<'a> {
     shared: &'a Shared,
     trace: Recorder,
-    empty_polls: u32,
-    /// Something has moved since it was idle: what has moved moves on soon, and a core given away may come back late.
-    eager: bool,
+    pace: Pace,
+    /// When this wait began.
+    since: Option<Instant>,
     /// `Shared::driven` at the last look.
     driven: u64,
-    /// Until then it does not nap.
-    patient_until: Instant,
     /// How long it naps while others drive.
     nap: Duration,
     /// Since when nothing is to be done.
@@ -374,8 +363,7 @@ struct Loop<'a> {
 
 impl Loop<'_> {
     fn new(shared: &Shared, trace: Recorder) -> Loop<'_> {
-        let patient_until = Instant::now();
-        Loop { shared, trace, empty_polls: 0, eager: false, driven: 0, patient_until, nap: NAP, idle_since: None }
+        Loop { shared, trace, pace: Pace::new(), since: None, driven: 0, nap: NAP, idle_since: None }
     }
 
     fn run(&mut self) {
@@ -414,42 +402,43 @@ impl Loop<'_> {
             self.trace.state(State::Napping);
             self.sleep(NAPS, Some(self.nap));
             self.nap = (2 * self.nap).min(LONG_NAP);
-            self.empty_polls = 0;
+            self.pace.others_look();
+            self.since = None;
             return;
         }
         self.nap = NAP;
+        let since = *self.since.get_or_insert_with(Instant::now);
         if self.shared.drive() == Some(true) {
             self.trace.state(State::Busy);
-            (self.empty_polls, self.eager) = (0, true);
+            self.pace.moved(since.elapsed(), own);
+            self.since = None;
             return;
         }
-        self.empty_polls = self.empty_polls.saturating_add(1);
-        let spins = if own || self.eager { SPINS } else { 0 };
-        if self.empty_polls == 1 {
-            self.patient_until = Instant::now() + PATIENCE;
-        } else if self.empty_polls == spins + YIELDS && Instant::now() < self.patient_until {
-            self.empty_polls -= 1;
-        }
-        if let Some(naps) = self.empty_polls.checked_sub(spins + YIELDS) {
-            self.trace.state(State::Napping);
-            return self.sleep(NAPS, Some((NAP * (1 + naps / NAPS_ALIKE)).min(NAP_MAX)));
-        }
-        self.trace.state(State::Polling);
-        if self.empty_polls >= spins {
-            let begin = Instant::now();
-            thread::yield_now();
-            if begin.elapsed() > YIELD_MAX {
-                (self.empty_polls, self.patient_until) = (spins + YIELDS, begin);
+        match self.pace.pause(since.elapsed(), own) {
+            Pause::Nap(limit) => {
+                self.trace.state(State::Napping);
+                self.sleep(NAPS, Some(limit));
             }
-        } else {
-            hint::spin_loop();
+            Pause::Yield => {
+                self.trace.state(State::Polling);
+                let begin = Instant::now();
+                thread::yield_now();
+                if begin.elapsed() > YIELD_MAX {
+                    self.pace.give_way();
+                }
+            }
+            Pause::Spin => {
+                self.trace.state(State::Polling);
+                hint::spin_loop();
+            }
         }
     }
 
     /// Naps for some time after the last thing to do, then sleeps.
     fn idle(&mut self) {
         self.trace.state(State::Asleep);
-        (self.empty_polls, self.eager) = (0, false);
+        self.pace.idle();
+        self.since = None;
         let since = *self.idle_since.get_or_insert_with(Instant::now);
         if since.elapsed() < LINGER {
             self.sleep(NAPS, Some(LONG_NAP));

@@ -12,6 +12,8 @@ mod handover;
 pub mod in_process;
 #[path = "../../../runtime/src/comm/meeting.rs"]
 mod meeting;
+#[path = "../../../runtime/src/comm/pace.rs"]
+mod pace;
 #[path = "../../../runtime/src/comm/post.rs"]
 mod post;
 #[path = "../../../runtime/src/comm/ring.rs"]
