@@ -34,6 +34,8 @@ enum Step {
 pub struct Program {
     ranks: usize,
     cells: usize,
+    /// Words of a cell, of which programs compute with the first.
+    words: usize,
     steps: Vec<Step>,
 }
 
@@ -66,7 +68,13 @@ impl Program {
                 }
             }
         });
-        Program { ranks, cells, steps: steps.collect() }
+        Program { ranks, cells, words: 1, steps: steps.collect() }
+    }
+
+    /// The same program on cells of so many words; long ones do not share messages.
+    #[must_use]
+    pub fn of_words(self, words: usize) -> Program {
+        Program { words, ..self }
     }
 
     /// The oracle: one loop, in program order.
@@ -120,12 +128,14 @@ impl Program {
         let (mut blocks, mut mine) = (Vec::new(), Vec::new());
         for cell in 0..self.cells {
             let here = home(cell) == graph.rank();
-            let storage = here.then(|| memory.block(8)).transpose()?;
+            let bytes = self.words * size_of::<i64>();
+            let storage = here.then(|| memory.block(bytes)).transpose()?;
             if let Some(storage) = &storage {
+                storage.write().fill(0);
                 storage.write().of_mut::<i64>()[0] = cell as i64;
                 mine.push((cell, Arc::clone(storage)));
             }
-            blocks.push(graph.bind(home(cell), 8, storage));
+            blocks.push(graph.bind(home(cell), bytes, storage));
         }
         for (place, step) in self.steps.iter().enumerate() {
             match step.clone() {

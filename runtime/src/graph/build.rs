@@ -3,6 +3,7 @@
 use super::node::{Access, Body, Node, Operation};
 use super::open::Open;
 use super::parcel::{Filling, Parcel};
+use super::rooms::{Arrival, Rooms};
 use super::{Claim, Graph, Recorded};
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
@@ -29,10 +30,11 @@ pub struct GraphBuilder {
     pub(super) blocks: Vec<BlockRecord>,
     copies: HashMap<BlockId, Copy>,
     pub(super) nodes: Vec<Node>,
-    pub(super) grants: Vec<Grant>,
-    /// The block of each grant.
-    granted: Vec<BlockId>,
-    /// Edges in the order of the nodes they lead to.
+    /// What will be granted.
+    pub(super) promises: Vec<Promise>,
+    /// Long blocks that come here, in the order of their receives.
+    arrivals: Vec<Arrival>,
+    /// Edges in the order of the nodes they lead to; behind them those of receives that wait for room.
     edges: Vec<(NodeId, NodeId)>,
     /// Where the latest edge from each node leads.
     latest: Vec<Option<NodeId>>,
@@ -68,10 +70,20 @@ pub(super) struct BlockRecord {
     pub(super) written: u32,
 }
 
+/// A task's or a parcel's use of a block, until the recording ends.
+#[derive(Clone, Copy)]
+pub(super) struct Promise {
+    block: BlockId,
+    order: Order,
+    /// Which version, if that comes from another rank.
+    arrival: Option<u32>,
+}
+
 /// Storage of a block on this rank, at home or as a copy, with the nodes that used it last.
 #[derive(Clone)]
 pub(super) struct Copy {
-    pub(super) cell: Arc<BlockCell>,
+    /// Where it lies, or the arrival that will be given a room.
+    pub(super) place: Place,
     writer: Option<NodeId>,
     readers: Vec<NodeId>,
     /// How tasks use it, and whether the comm thread does.
@@ -79,9 +91,15 @@ pub(super) struct Copy {
     travels: bool,
 }
 
+#[derive(Clone)]
+pub(super) enum Place {
+    Cell(Arc<BlockCell>),
+    Arrival(u32),
+}
+
 impl Copy {
-    fn new(cell: Arc<BlockCell>) -> Copy {
-        Copy { cell, writer: None, readers: Vec::new(), claim: Claim::None, travels: false }
+    fn new(place: Place) -> Copy {
+        Copy { place, writer: None, readers: Vec::new(), claim: Claim::None, travels: false }
     }
 }
 
@@ -96,8 +114,8 @@ impl GraphBuilder {
             blocks: Vec::new(),
             copies: HashMap::new(),
             nodes: Vec::new(),
-            grants: Vec::new(),
-            granted: Vec::new(),
+            promises: Vec::new(),
+            arrivals: Vec::new(),
             edges: Vec::new(),
             latest: Vec::new(),
             depth: 0,
@@ -147,7 +165,7 @@ impl GraphBuilder {
     pub fn bind(&mut self, home: Rank, bytes: usize, cell: Option<Arc<BlockCell>>) -> BlockId {
         assert_eq!(cell.is_some(), home == self.rank, "storage belongs to the home rank, and to it alone");
         assert!(cell.as_ref().is_none_or(|cell| cell.bytes() == bytes), "a block was bound with another length");
-        let here = cell.map(Copy::new);
+        let here = cell.map(|cell| Copy::new(Place::Cell(cell)));
         let sent_to = Vec::new();
         self.blocks.push(BlockRecord { home, bytes, here, sent_to, after_write: 0, after_reads: 0, written: 0 });
         BlockId(u32::try_from(self.blocks.len() - 1).expect("block numbers fit in 32 bits"))
@@ -186,12 +204,12 @@ impl GraphBuilder {
         self.agreement = None;
         self.depth = self.deepen(accesses.iter().copied(), 0);
         if rank == self.rank {
-            let first = narrow(self.grants.len());
+            let first = narrow(self.promises.len());
             for access in accesses {
                 let order = if matches!(access, Access::Read(_)) { Order::Shared } else { Order::Alone };
-                self.grant(access.block(), order);
+                self.promise(access.block(), order);
             }
-            let grants = first..narrow(self.grants.len());
+            let grants = first..narrow(self.promises.len());
             self.add(Operation::Task { label, domain: narrow(domain), grants, body: body() }, accesses);
         }
         Ok(())
@@ -209,15 +227,10 @@ impl GraphBuilder {
             self.all_reduce_and_agree(&blocks);
         }
         self.close_parcels()?;
-        for (grant, block) in self.grants.iter_mut().zip(&self.granted) {
-            let here = self.blocks[block.index()].here.as_ref().or_else(|| self.copies.get(block));
-            if here.is_some_and(|here| here.travels) {
-                grant.set_order(Order::Counted);
-            }
-        }
+        let rooms = self.make_rooms()?;
+        let grants = self.grants(&rooms);
         // Room that growing left over would stay for as long as the graph.
         self.nodes.shrink_to_fit();
-        self.grants.shrink_to_fit();
         let (mut successors, starts) = by_start(&self.edges, self.nodes.len());
         for node in &self.nodes {
             node.open.set(node.dependencies);
@@ -245,18 +258,19 @@ impl GraphBuilder {
             running: AtomicBool::new(false),
             name: self.name,
             nodes: self.nodes,
-            grants: self.grants,
+            grants,
             successors,
             starts,
             roots,
             claims: self.blocks.iter().map(|block| claim(&block.here)).collect(),
-            cells: self.blocks.into_iter().map(|block| block.here.map(|here| here.cell)).collect(),
+            cells: self.blocks.iter().map(|block| block.here.as_ref().map(|here| Arc::clone(here.cell()))).collect(),
             collectives: self.collectives,
             agreement: self.agreement,
             description: self.description,
             fingerprint: self.fingerprint,
             agreed: AtomicBool::new(false),
             fine: AtomicBool::new(false),
+            throttled: rooms.throttled,
             lanes: OnceLock::new(),
         }))
     }
@@ -279,12 +293,10 @@ impl GraphBuilder {
         }
         let (tag, blocks) = (self.new_tag(), 0..0);
         if home == self.rank {
-            let cell = Some(Arc::clone(&self.copy(block).cell));
+            let cell = Some(Arc::clone(self.copy(block).cell()));
             self.add(Operation::Send { to: rank, tag, cell, blocks }, &[Access::Read(block)]);
         } else if rank == self.rank {
-            self.make_copy(block)?;
-            let cell = Some(Arc::clone(&self.copy(block).cell));
-            self.add(Operation::Receive { from: home, tag, cell, blocks }, &[Access::Write(block)]);
+            self.receive(block, |cell| Operation::Receive { from: home, tag, cell, blocks });
         }
         Ok(())
     }
@@ -296,22 +308,55 @@ impl GraphBuilder {
         tag
     }
 
-    /// Room for another rank's block, unless there is some.
+    /// Room for another rank's short block, unless there is some.
     pub(super) fn make_copy(&mut self, block: BlockId) -> Result<()> {
         if !self.copies.contains_key(&block) {
             let cell = self.memory.block(self.blocks[block.index()].bytes)?;
-            self.copies.insert(block, Copy::new(cell));
+            self.copies.insert(block, Copy::new(Place::Cell(cell)));
         }
         Ok(())
     }
 
+    /// Adds the receive of a long block of another rank, which is given its room when the recording ends.
+    fn receive(&mut self, block: BlockId, operation: impl FnOnce(Option<Arc<BlockCell>>) -> Operation) {
+        let arrival = narrow(self.arrivals.len());
+        let node = NodeId(narrow(self.nodes.len()));
+        self.arrivals.push(Arrival { block, node, readers: Vec::new() });
+        let copy = self.copies.entry(block).or_insert_with(|| Copy::new(Place::Arrival(arrival)));
+        if let Place::Arrival(before) = std::mem::replace(&mut copy.place, Place::Arrival(arrival)) {
+            let readers = &mut self.arrivals[before as usize].readers;
+            readers.extend_from_slice(&copy.readers);
+        }
+        self.add(operation(None), &[Access::Write(block)]);
+    }
+
+    /// All arrivals, with who reads them.
+    pub(super) fn end_arrivals(&mut self) -> Vec<Arrival> {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        for copy in self.copies.values() {
+            if let Place::Arrival(arrival) = copy.place {
+                arrivals[arrival as usize].readers.extend_from_slice(&copy.readers);
+            }
+        }
+        arrivals
+    }
+
     /// The next permission: to use a block that is here.
-    pub(super) fn grant(&mut self, block: BlockId, order: Order) {
+    pub(super) fn promise(&mut self, block: BlockId, order: Order) {
         let copy = self.copy_mut(block);
         copy.claim = copy.claim.max(if order == Order::Shared { Claim::Shared } else { Claim::Alone });
-        let cell = Arc::clone(&copy.cell);
-        self.grants.push(Grant::new(cell, order));
-        self.granted.push(block);
+        let arrival = if let Place::Arrival(arrival) = copy.place { Some(arrival) } else { None };
+        self.promises.push(Promise { block, order, arrival });
+    }
+
+    /// The permissions that were promised, where all blocks have their storage.
+    fn grants(&self, rooms: &Rooms) -> Vec<Grant> {
+        let grant = |promise: &Promise| {
+            let here = self.copy(promise.block);
+            let cell = promise.arrival.map_or_else(|| here.cell(), |arrival| &rooms.cells[arrival as usize]);
+            Grant::new(Arc::clone(cell), if here.travels { Order::Counted } else { promise.order })
+        };
+        self.promises.iter().map(grant).collect()
     }
 
     pub(super) fn copy(&self, block: BlockId) -> &Copy {
@@ -395,6 +440,14 @@ impl GraphBuilder {
 }
 
 impl Copy {
+    /// The storage of a block that has some while it is recorded.
+    pub(super) fn cell(&self) -> &Arc<BlockCell> {
+        match &self.place {
+            Place::Cell(cell) => cell,
+            Place::Arrival(_) => unreachable!("only what comes from other ranks has no storage yet"),
+        }
+    }
+
     /// What an epoch claims: nothing of blocks that travel, whose users are counted.
     fn claim_of_epochs(&self) -> Claim {
         if self.travels { Claim::None } else { self.claim }

@@ -186,7 +186,7 @@ impl GraphBuilder {
         assert!(alike || !equal, "the blocks of a {kind} are equally long");
         let order = self.collective(kind, detail, &[], blocks)?;
         let here = blocks[self.rank.index()];
-        let request = request(Arc::clone(&self.copy(here).cell));
+        let request = request(Arc::clone(self.copy(here).cell()));
         Some(self.add(Operation::Collective { order, request }, &[Access::Write(here)]))
     }
 
@@ -208,7 +208,7 @@ impl GraphBuilder {
             self.alone("copy", &accesses, |context| context.write(1).copy_from_slice(&context.read(0)));
             return;
         };
-        let request = request(Arc::clone(&self.copy(from).cell), Arc::clone(&self.copy(to).cell));
+        let request = request(Arc::clone(self.copy(from).cell()), Arc::clone(self.copy(to).cell()));
         self.add(Operation::Collective { order, request }, &accesses);
     }
 

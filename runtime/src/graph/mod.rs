@@ -2,7 +2,7 @@
 //!
 //! Every rank builds the same graph in the same order; each keeps its own nodes. A read of another rank's
 //! block becomes a send there and a receive here, tagged by a number that all ranks count alike; short ones share
-//! messages (`parcel.rs`).
+//! messages (`parcel.rs`). Long ones have room for so many bytes at a time (`rooms.rs`).
 //! Invariant 1: a block has one home rank, and only tasks of that rank write it.
 //! Invariant 2: edges point from earlier to later nodes, so a graph has no cycle.
 //! Invariant 3: two accesses of one block on one rank, at least one of them a write, are joined by a path.
@@ -18,6 +18,7 @@ mod node;
 mod open;
 mod outline;
 mod parcel;
+mod rooms;
 
 pub use build::GraphBuilder;
 pub(crate) use lane::Want;
@@ -70,6 +71,8 @@ pub struct Recorded {
     agreed: AtomicBool,
     /// The tasks of the last epoch were so short that the next runs in lanes.
     fine: AtomicBool,
+    /// Some receives wait for room, which the depths of nodes do not tell.
+    throttled: bool,
     lanes: OnceLock<Lanes>,
 }
 
@@ -197,7 +200,8 @@ impl Recorded {
 
     /// Whether the next epoch should run in lanes.
     pub(crate) fn is_fine(&self) -> bool {
-        self.fine.load(Relaxed) // Relaxed: set and read by who launches; either answer is right
+        // Relaxed: set and read by who launches; either answer is right.
+        !self.throttled && self.fine.load(Relaxed)
     }
 
     pub(crate) fn note_fine(&self, fine: bool) {

@@ -90,12 +90,12 @@ impl GraphBuilder {
         }
         let cells = Slab::split(&self.memory.slab(lengths.iter().sum())?, &lengths);
         for (parcel, own) in parcels.into_iter().zip(cells) {
-            let first = narrow(self.grants.len());
+            let first = narrow(self.promises.len());
             let sends = matches!(self.nodes[parcel.node.index()].operation, Operation::Send { .. });
             for block in parcel.blocks {
-                self.grant(block, if sends { Order::Shared } else { Order::Alone });
+                self.promise(block, if sends { Order::Shared } else { Order::Alone });
             }
-            let range = first..narrow(self.grants.len());
+            let range = first..narrow(self.promises.len());
             match &mut self.nodes[parcel.node.index()].operation {
                 Operation::Send { cell, blocks, .. } | Operation::Receive { cell, blocks, .. } => {
                     (*cell, *blocks) = (Some(own), range);

@@ -44,10 +44,6 @@ impl Grant {
     pub fn cell(&self) -> &Arc<BlockCell> {
         &self.cell
     }
-
-    pub(crate) fn set_order(&mut self, order: Order) {
-        self.order = order;
-    }
 }
 
 /// A grant within its task.

@@ -43,6 +43,12 @@ impl Memory {
         Arc::new(Memory { bytes_max, state: Mutex::default() })
     }
 
+    /// How many bytes of other ranks' blocks a launch may hold at a time, as far as its program order allows: a quarter
+    /// of all.
+    pub fn bytes_in_flight_max(&self) -> usize {
+        self.bytes_max / 4
+    }
+
     /// A slab of at least `bytes` bytes, aligned to a cache line.
     ///
     /// Its contents are unspecified but initialised: zero when fresh, a former slab's when recycled.

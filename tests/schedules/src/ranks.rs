@@ -17,8 +17,9 @@ use crate::trace::{Tracer, Who};
 use shuttle::rand::{Rng, thread_rng};
 use std::sync::Arc;
 
-/// Room for the blocks of a rank.
-const MEMORY_BYTES: usize = 1 << 20;
+/// Room for the blocks of a rank: of long ones so few at a time that receives wait.
+const MEMORY_BYTES: usize = 16 << 10;
+const LONG_WORDS: usize = 160;
 const RANKS_MAX: usize = 3;
 const WORKERS_MAX: usize = 3;
 const EPOCHS_MAX: usize = 3;
@@ -30,6 +31,8 @@ struct Case {
     ranks: usize,
     workers: usize,
     epochs: usize,
+    /// Words of a cell.
+    words: usize,
     /// Workers and callers drive the transport too.
     workers_drive: bool,
     /// In which epoch a task fails.
@@ -49,6 +52,7 @@ pub fn run_random() {
         ranks: 1 + below(RANKS_MAX),
         workers: 1 + below(WORKERS_MAX),
         epochs: 1 + below(EPOCHS_MAX),
+        words: [1, LONG_WORDS][below(2)],
         workers_drive: below(2) == 0,
         fails: (below(8) == 0).then_some(0),
     };
@@ -92,7 +96,7 @@ fn launch(
     pool: &Arc<Pool>,
     comm: Option<&Arc<CommThread>>,
 ) -> Vec<(usize, i64)> {
-    let program = Program::random(case.seed, case.ranks);
+    let program = Program::random(case.seed, case.ranks).of_words(case.words);
     let builder = GraphBuilder::new("random", rank, case.ranks, Arc::clone(memory));
     let recorded = program.record(builder, memory).expect("there is room");
     let mut collectives = 0;
