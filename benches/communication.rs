@@ -35,9 +35,10 @@ enum What {
     Calibrate,
     /// Microseconds of an all-reduce in a loop: `rounds` times so many of so many words.
     Loop { words: usize, count: usize, rounds: usize },
-    /// An all-reduce beside computation in pieces: seconds of the computation, of the all-reduce, of both.
+    /// An all-reduce beside computation in pieces: seconds of the computation, of the all-reduce, of both, and then the
+    /// processor's seconds of each.
     AllReduce { bytes: usize, pieces: usize, iterations: u32, rounds: usize },
-    /// Sweeps of a 3-D Jacobi stencil: seconds of the computation, of the messages, of both.
+    /// Sweeps of a 3-D Jacobi stencil: the same of the computation, of the messages, of both.
     Halo { planes: usize, side: usize, sweeps: usize, rounds: usize },
     /// The share of a core that each rank of an open world uses while nothing happens.
     Idle { seconds: f64 },
@@ -115,13 +116,15 @@ fn measure(world: &World, what: What) -> Result<Vec<String>> {
     Ok(if world.rank() == Rank(0) { lines } else { Vec::new() })
 }
 
-/// The time of one launch, from when all ranks are ready until the last has ended.
-fn launch(world: &World, graph: &Arc<Graph>) -> Result<f64> {
+/// The time of one launch, from when all ranks are ready until the last has ended, and the most processor time that a
+/// rank took for it.
+fn launch(world: &World, graph: &Arc<Graph>) -> Result<[f64; 2]> {
     world.barrier()?;
-    let begin = Instant::now();
+    let (begin, used) = (Instant::now(), processor_seconds());
     world.run_again(graph)?;
-    let mine = begin.elapsed();
-    Ok(Duration::from_nanos(world.max(mine.as_nanos() as i64)? as u64).as_secs_f64())
+    let (mine, used) = (begin.elapsed(), processor_seconds() - used);
+    let most = |seconds: f64| Ok::<_, Error>(world.max((seconds * 1e9) as i64)? as f64 / 1e9);
+    Ok([most(mine.as_secs_f64())?, most(used)?])
 }
 
 /// One line for each round, with the seconds of each graph, after a round that does not count.
@@ -131,7 +134,8 @@ fn in_turns(world: &World, graphs: [Arc<Graph>; 3], rounds: usize) -> Result<Vec
         let [work, message, both] =
             [launch(world, &graphs[0])?, launch(world, &graphs[1])?, launch(world, &graphs[2])?];
         if round > 0 {
-            lines.push(format!("{work:.9} {message:.9} {both:.9}"));
+            let [times, used] = [0, 1].map(|it| format!("{:.9} {:.9} {:.9}", work[it], message[it], both[it]));
+            lines.push(format!("{times} {used}"));
         }
     }
     Ok(lines)

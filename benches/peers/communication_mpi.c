@@ -5,31 +5,48 @@
  *        communication_mpi halo STYLE PLANES SIDE SWEEPS ROUNDS
  * STYLE: blocking; non-blocking, which waits at the end; tested, which also tests between pieces of the computation.
  * Rank 0 prints one line a round, as `communication.rs` does, and the field's checksum. */
+#define _POSIX_C_SOURCE 200809L
 #include <mpi.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 double taskbench_compute(unsigned iterations);
 
 static int rank, ranks;
 static volatile double sink;
 
-static double timed(void (*run)(int work, int message, void *plan), int work, int message, void *plan) {
-    double longest, mine;
+typedef struct { double wall, used; } cost;
+
+/* Processor time of this process so far. */
+static double processor_seconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return time.tv_sec + 1e-9 * time.tv_nsec;
+}
+
+static cost timed(void (*run)(int work, int message, void *plan), int work, int message, void *plan) {
+    cost most, mine;
     MPI_Barrier(MPI_COMM_WORLD);
-    mine = -MPI_Wtime();
+    mine = (cost){-MPI_Wtime(), -processor_seconds()};
     run(work, message, plan);
-    mine += MPI_Wtime();
-    MPI_Allreduce(&mine, &longest, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
-    return longest;
+    mine = (cost){mine.wall + MPI_Wtime(), mine.used + processor_seconds()};
+    MPI_Allreduce(&mine, &most, 2, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+    return most;
+}
+
+static void print_round(cost work, cost message, cost both) {
+    if (rank > 0) return;
+    printf("%.9f %.9f %.9f ", work.wall, message.wall, both.wall);
+    printf("%.9f %.9f %.9f\n", work.used, message.used, both.used);
 }
 
 static void in_turns(void (*run)(int, int, void *), void *plan, int rounds) {
     for (int round = 0; round <= rounds; round++) {
-        double work = timed(run, 1, 0, plan), message = timed(run, 0, 1, plan), both = timed(run, 1, 1, plan);
-        if (rank == 0 && round > 0) printf("%.9f %.9f %.9f\n", work, message, both);
+        cost work = timed(run, 1, 0, plan), message = timed(run, 0, 1, plan), both = timed(run, 1, 1, plan);
+        if (round > 0) print_round(work, message, both);
     }
 }
 
@@ -131,12 +148,11 @@ static void halo(jacobi j, int rounds) {
     for (int round = 0; round <= rounds; round++) {
         /* The field goes on where the sweeps with messages left it. */
         memcpy(both, start, j.planes * size * sizeof(double));
-        double work = timed(run_jacobi, 1, 0, &j);
-        double message = timed(run_jacobi, 0, 1, &j);
+        cost work = timed(run_jacobi, 1, 0, &j), message = timed(run_jacobi, 0, 1, &j);
         memcpy(start, both, j.planes * size * sizeof(double));
-        double together = timed(run_jacobi, 1, 1, &j);
+        cost together = timed(run_jacobi, 1, 1, &j);
         if (j.sweeps % 2) memcpy(start, plane_of(&j, 1, 0), j.planes * size * sizeof(double));
-        if (rank == 0 && round > 0) printf("%.9f %.9f %.9f\n", work, message, together);
+        if (round > 0) print_round(work, message, together);
     }
     for (size_t i = 0; i < j.planes * size; i++) {
         int64_t bits;
