@@ -1,13 +1,17 @@
 //! Ranks that diverge: all of them return in time with an error that names what two of them were about to do.
 
 use girih_arrays::{Array, DType, Scalar};
-use girih_runtime::comm::Reduction;
+use girih_runtime::comm::in_process::{self, InProcess};
+use girih_runtime::comm::{Reduction, Transport};
+use girih_runtime::config::Config;
 use girih_runtime::error::{Error, Result};
 use girih_runtime::graph::Graph;
 use girih_runtime::ids::Rank;
 use girih_runtime::local;
-use girih_runtime::world::World;
+use girih_runtime::topology::allowed_units;
+use girih_runtime::world::{Node, World};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 
 /// Runs a program in which all ranks diverge once; every rank's error names both texts, and the world goes on.
 #[track_caller]
@@ -103,6 +107,39 @@ fn one_collective_more_on_one_rank_meets_the_end_of_the_others() {
     expect(&outcome.expect_err("the others end"), ["maximum of a word", "the end of the program"]);
     let errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
     expect(&errors[0], ["maximum of a word", "the end of the program"]);
+}
+
+/// A world whose ranks see of each other only what is sent, as those of different nodes.
+fn on_a_node_of_its_own(mut wire: InProcess) -> Result<World> {
+    drop(wire.board());
+    let masks = vec![allowed_units()?; wire.size()];
+    let node = Node { host: "in-process".to_string(), local_rank: wire.rank().index(), masks, mpi: None };
+    World::connected(Config { threads: Some(1), bind: false, ..Config::default() }, Box::new(wire), node)
+}
+
+#[test]
+fn ranks_without_a_board_see_in_the_sum_that_they_diverged() {
+    for ranks in [2, 3] {
+        let program = |wire| {
+            let world = on_a_node_of_its_own(wire)?;
+            let (one, two) =
+                (recorded(&world, "one", 4, Reduction::SumI64)?, recorded(&world, "two", 4, Reduction::SumI64)?);
+            (0..3).try_for_each(|_| world.run_again(&one).and_then(|()| world.run_again(&two)))?;
+            let diverged = world.run_again(if first(&world) { &one } else { &two });
+            let later = world.max(3).expect_err("nobody can be met any more");
+            let ended = world.shut_down();
+            assert!(matches!(ended, Err(Error::Divergence { .. })), "the end says so too: {ended:?}");
+            Ok::<_, Error>([diverged.expect_err("the ranks diverge"), later])
+        };
+        let threads: Vec<_> =
+            in_process::connect(ranks, 3).into_iter().map(|wire| thread::spawn(move || program(wire))).collect();
+        for (rank, thread) in threads.into_iter().enumerate() {
+            for error in thread.join().expect("no rank panics").expect("the ranks agree at first") {
+                let Error::Divergence { rank: None, here, .. } = &error else { panic!("{error}") };
+                assert_eq!(here, if rank == 0 { "one" } else { "two" });
+            }
+        }
+    }
 }
 
 /// Ranks that run a graph again diverge from rank 0, whose next step is another: each rank on the way names both.

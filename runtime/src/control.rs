@@ -5,8 +5,9 @@
 //! Invariant 2: what follows an agreement is chosen from its words alone, so alike on all ranks; after one that failed
 //! all ranks exchange texts and are in step again.
 //! A graph whose launches follow from what all ranks know is agreed on once; its further launches are counted in the
-//! next agreement. Ranks of one node that diverge in between see it on their board while they wait; then this rank is
-//! told, and its world is at its end. Never here: what a graph does.
+//! next agreement. Ranks of one node that diverge in between see it on their board while they wait, ranks of any node
+//! in the last collectives of their graphs; then this rank is told, and its world is at its end. Never here: what a
+//! graph does.
 
 use crate::comm::{At, Board, Collective, CollectiveRequest, CommThread, Completion, Post, Reduction, Request};
 use crate::error::{Error, Result};
@@ -110,7 +111,7 @@ impl Order {
         let differs =
             |other: &At| other.step == self.at.step && other.print != self.at.print && (other.again || self.at.again);
         let (rank, note, _) = others.into_iter().find(|(_, note, _)| differs(&note.at))?;
-        Some(Error::Divergence { rank, here: self.now.clone(), there: note.text })
+        Some(Error::Divergence { rank: Some(rank), here: self.now.clone(), there: note.text })
     }
 }
 
@@ -256,7 +257,8 @@ impl Turn<'_> {
         }
         let rank = accounts.iter().position(|account| account.print != mine.print);
         let rank = rank.expect("some rank's fingerprint is another");
-        Ok(Error::Divergence { rank: Rank::from(rank), here: mine.text.clone(), there: accounts[rank].text.clone() })
+        let (here, there) = (mine.text.clone(), accounts[rank].text.clone());
+        Ok(Error::Divergence { rank: Some(Rank::from(rank)), here, there })
     }
 
     /// Every rank's bytes, in the order of ranks; for ranks that have agreed to do this.
@@ -295,6 +297,15 @@ impl Turn<'_> {
         self.order.broken = Some(error.clone());
         self.comm.iter().for_each(|comm| comm.forsake());
         Err(error)
+    }
+
+    /// The error of a graph whose last collective shows that some rank ran something else, from now on in every turn.
+    pub(crate) fn lose(&mut self) -> Error {
+        let (here, there) = (self.order.now.clone(), "something else".to_string());
+        let error = Error::Divergence { rank: None, here, there };
+        self.order.broken = Some(error.clone());
+        self.comm.iter().for_each(|comm| comm.forsake());
+        error
     }
 
     /// Begins to watch a wait.

@@ -46,8 +46,9 @@ pub enum Error {
     },
     /// Replicated by the agreement before a step: the ranks are about to do different things. Nothing was sent.
     Divergence {
-        /// A rank whose step is another than this rank's: the lowest, if the ranks could agree on that.
-        rank: Rank,
+        /// A rank whose step is another than this rank's: the lowest, if the ranks could agree on that; none if a sum
+        /// alone shows that there is one.
+        rank: Option<Rank>,
         /// What this rank is about to do, and where its program says so.
         here: String,
         /// What that rank is about to do, and where.
@@ -79,8 +80,11 @@ impl fmt::Display for Error {
             Error::Transport { rank, call, peer: None, message } => write!(f, "{rank}: {call}: {message}"),
             Error::Task { rank, task, message } => write!(f, "{rank}: task {task}: {message}"),
             Error::Remote { rank, message } => write!(f, "{rank} failed: {message}"),
-            Error::Divergence { rank, here, there } => {
+            Error::Divergence { rank: Some(rank), here, there } => {
                 write!(f, "the ranks diverge: this rank is at `{here}`, but {rank} is at `{there}`")
+            }
+            Error::Divergence { rank: None, here, there } => {
+                write!(f, "the ranks diverge: this rank is at `{here}`, but another rank is at {there}")
             }
             Error::File { path, message } => write!(f, "{}: {message}", path.display()),
             Error::Memory { bytes, bytes_left } => {

@@ -11,7 +11,7 @@ use crate::graph::{Graph, GraphBuilder};
 use crate::ids::Rank;
 use crate::memory::Memory;
 use crate::pool::{Hand, Pool};
-use crate::schedule::Run;
+use crate::schedule::{Run, Together};
 use crate::topology::{CpuSet, Place};
 use crate::trace::Tracer;
 use std::sync::Arc;
@@ -69,7 +69,8 @@ impl Turns {
             members.iter().for_each(|member| member.graph.note_fine(order.below(2) == 0));
             let start = |(rank, member): (usize, &Member)| {
                 let Member { graph, pool, comm, .. } = member;
-                Run::start(graph, Rank::from(rank), pool, comm.as_ref(), collectives, None, false)
+                let together = Together { ranks: self.ranks, first_collective: collectives, print: self.seed };
+                Run::start(graph, Rank::from(rank), pool, comm.as_ref(), together, None, false)
             };
             let runs: Vec<Arc<Run>> = members.iter().enumerate().map(start).collect();
             self.take_turns(&members, &runs, &mut order)?;

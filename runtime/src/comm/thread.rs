@@ -8,8 +8,9 @@
 //! Invariant 2: while anything is queued or outstanding, the comm thread is awake or naps, and whoever drove it last
 //! has seen that. It sleeps without a limit only if nothing is, having said so before its last look.
 //! While requests are in flight it polls, spinning if it has a seat of its own or something has moved, then yields
-//! between polls for a millisecond, then naps, the longer the longer nothing has moved (`pace.rs`); where others want its
-//! core it naps at once, and on a seat that it shares it naps while others drive. An idle world costs no processor time.
+//! between polls for a millisecond, then naps, the longer the longer nothing has moved (`pace.rs`); where others want
+//! its core it naps at once, and on a seat that it shares it naps while others drive. An idle world costs no processor
+//! time.
 //! Completions are called by a driver under the lock: they post and make tasks ready, and never drive.
 
 use super::engine::Engine;

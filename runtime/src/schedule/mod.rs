@@ -3,7 +3,7 @@
 //! A node runs when all before it are done: tasks on workers, everything else on the comm thread.
 //! Invariant: every node completes in every epoch, on all ranks. After a failure the bodies of tasks are
 //! skipped and all messages still travel, so no rank waits for one that will not come, and the world stays
-//! in step. The graph's last collective carries the number of ranks that failed.
+//! in step. The graph's last collective carries the number of ranks that failed, and whether all ran the same.
 //! An epoch ends with the last node that nothing waits for: every other node is done before one of these.
 //! A task that readies others runs the most urgent of them next, on its worker, and makes the rest known to all
 //! workers: urgent is what has the longest path to the end, and before all else what a message waits for.
@@ -18,6 +18,7 @@ mod desk;
 mod lanes;
 mod latch;
 mod plan;
+mod status;
 
 pub use latch::Latch;
 
@@ -62,8 +63,10 @@ pub struct Run {
     comm: Option<Arc<CommThread>>,
     /// This, for posts to the comm thread.
     me: Weak<Run>,
-    /// Number of the graph's first collective among all of this world.
+    ranks: usize,
+    /// As `Together` has them.
     first_collective: AtomicU64,
+    print: AtomicU64,
     /// What the pool calls this epoch.
     launch: AtomicU32,
     /// Whether the graph's blocks were claimed for the tasks of this epoch.
@@ -82,6 +85,17 @@ pub struct Run {
     ended: Latch,
 }
 
+/// What an epoch has in common with those of all ranks.
+#[derive(Clone, Copy, Debug)]
+pub struct Together {
+    /// How many ranks there are.
+    pub ranks: usize,
+    /// Number of the graph's first collective among all of this world.
+    pub first_collective: u64,
+    /// Stands for what all ranks have launched since they agreed last.
+    pub print: u64,
+}
+
 /// How an epoch ended on this rank.
 #[derive(Debug)]
 pub struct Outcome {
@@ -89,6 +103,8 @@ pub struct Outcome {
     pub failure: Option<Error>,
     /// True if some rank failed, as all ranks agreed; this rank's own state if the graph sends nothing.
     pub failed_anywhere: bool,
+    /// True if the graph's last collective shows that some rank ran something else.
+    pub diverged: bool,
 }
 
 impl Run {
@@ -99,25 +115,32 @@ impl Run {
         rank: Rank,
         pool: &Arc<Pool>,
         comm: Option<&Arc<CommThread>>,
-        first_collective: u64,
+        together: Together,
         earlier: Option<Error>,
         attended: bool,
     ) -> Arc<Run> {
         let same_comm = |run: &Run| run.comm.as_ref().map(Arc::as_ptr) == comm.map(Arc::as_ptr);
         let fits = |run: &Run| run.rank == rank && Arc::ptr_eq(&run.pool, pool) && same_comm(run);
-        let run = graph.run_with(fits, |recorded| Run::new(recorded, rank, pool, comm));
-        run.begin(graph, first_collective, earlier, attended);
+        let run = graph.run_with(fits, |recorded| Run::new(recorded, (rank, together.ranks), pool, comm));
+        run.begin(graph, together, earlier, attended);
         run
     }
 
-    fn new(graph: Arc<Recorded>, rank: Rank, pool: &Arc<Pool>, comm: Option<&Arc<CommThread>>) -> Arc<Run> {
+    fn new(
+        graph: Arc<Recorded>,
+        (rank, ranks): (Rank, usize),
+        pool: &Arc<Pool>,
+        comm: Option<&Arc<CommThread>>,
+    ) -> Arc<Run> {
         Arc::new_cyclic(|me| Run {
             graph,
             rank,
             pool: Arc::clone(pool),
             comm: comm.cloned(),
             me: Weak::clone(me),
+            ranks,
             first_collective: AtomicU64::new(0),
+            print: AtomicU64::new(0),
             launch: AtomicU32::new(0),
             claimed: AtomicBool::new(false),
             in_lanes: AtomicBool::new(false),
@@ -132,7 +155,7 @@ impl Run {
     }
 
     /// Begins an epoch; the one before has ended. Cost: the nodes that wait for nothing.
-    fn begin(&self, graph: &Arc<Graph>, first_collective: u64, earlier: Option<Error>, attended: bool) {
+    fn begin(&self, graph: &Arc<Graph>, together: Together, earlier: Option<Error>, attended: bool) {
         let claimed = graph.begin_epoch();
         let earlier = earlier.or_else(|| (!claimed).then(|| in_use(graph, self.rank)));
         let few = graph.nodes().len() <= caller::NODES_MAX;
@@ -143,7 +166,9 @@ impl Run {
         self.ended.close();
         self.poisoned.store(earlier.is_some(), Relaxed); // Relaxed, here and below: handed on by the launch
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = earlier;
-        self.first_collective.store(first_collective, Relaxed);
+        let Together { first_collective, print, .. } = together;
+        self.first_collective.store(first_collective, Relaxed); // as above
+        self.print.store(print, Relaxed);
         self.claimed.store(claimed, Relaxed); // as above
         self.in_lanes.store(in_lanes, Relaxed);
         self.sinks_left.store(ends, Relaxed);
@@ -201,11 +226,12 @@ impl Run {
         self.note_times();
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         let agreed = self.graph.agreement().map(|node| match &self.graph.nodes()[node.index()].operation {
-            Operation::Collective { request: Collective::AllReduce { data, .. }, .. } => status_word(data) != 0,
+            Operation::Collective { request: Collective::AllReduce { data, .. }, .. } => self.read_status(data),
             _ => unreachable!("only an all-reduce carries the status"),
         });
-        let failed_anywhere = agreed.unwrap_or(failure.is_some()) || failure.is_some();
-        Outcome { failure, failed_anywhere }
+        let failed = agreed.flatten().is_some_and(|ranks| ranks > 0);
+        let diverged = agreed == Some(None) && failure.is_none();
+        Outcome { failed_anywhere: failed || failure.is_some(), failure, diverged }
     }
 
     /// What the epoch waits for, in words.
@@ -302,11 +328,6 @@ impl Run {
 
     fn in_lanes(&self) -> bool {
         self.in_lanes.load(Relaxed) // Relaxed: set before the first node is released
-    }
-
-    fn write_status(&self, cell: &Arc<BlockCell>) {
-        let failed = self.poisoned.load(Acquire); // pairs with the Release in `poison`
-        *cell.write().of_mut::<i64>().last_mut().expect("room for the status") = i64::from(failed);
     }
 
     /// A node is done: whatever waited for it alone may run. The most urgent task that this worker may run itself is
@@ -455,10 +476,6 @@ impl Completion for Run {
 fn in_use(graph: &Recorded, rank: Rank) -> Error {
     let message = "a block of the graph is in use outside of it".to_string();
     Error::Task { rank, task: graph.name().to_string(), message }
-}
-
-fn status_word(cell: &Arc<BlockCell>) -> i64 {
-    *cell.read().of::<i64>().last().expect("room for the status")
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {

@@ -17,7 +17,7 @@ use crate::mailbox::Mailbox;
 use crate::memory::Memory;
 use crate::mpi::Launcher;
 use crate::pool::{Errand, Pool};
-use crate::schedule::{Outcome, Run};
+use crate::schedule::{Outcome, Run, Together};
 use crate::topology::{CommSeat, CpuSet, Demand, Machine, Placement, allowed_units, divide, domain_of_tile, quota};
 use crate::trace::{Tracer, Who};
 pub use advance::Told;
@@ -262,8 +262,8 @@ impl World {
     /// description. Cost: from the second time on, the graph's messages alone.
     ///
     /// # Errors
-    /// As [`World::run`]; but of ranks that diverge within such a loop only those that share a node are told so, and
-    /// their world is then at its end.
+    /// As [`World::run`]; but ranks that diverge within such a loop are told so only if they share a node, or come to
+    /// the ends of their graphs, and their world is then at its end.
     pub fn run_again(&self, graph: &Arc<Graph>) -> Result<()> {
         if !graph.was_agreed() {
             return self.run(graph);
@@ -388,7 +388,8 @@ impl World {
         let earlier = if agreed { turn.order.unheard.take() } else { None };
         let begun = self.0.tracer.begin();
         let advance = self.advance(graph);
-        let run = Run::start(graph, self.0.rank, &self.0.pool, turn.comm.as_ref(), first_collective, earlier, true);
+        let together = Together { ranks: self.0.size, first_collective, print: turn.order.since.value() };
+        let run = Run::start(graph, self.0.rank, &self.0.pool, turn.comm.as_ref(), together, earlier, true);
         let outcome = {
             let interrupted = self.0.interrupted.read().unwrap_or_else(PoisonError::into_inner);
             let mut vigil = turn.vigil();
@@ -399,9 +400,12 @@ impl World {
                 Ok(())
             })
         };
-        let Outcome { failure, failed_anywhere } = outcome?;
-        if failed_anywhere {
+        let Outcome { failure, failed_anywhere, diverged } = outcome?;
+        if failed_anywhere || diverged {
             turn.check()?;
+        }
+        if diverged {
+            return Err(turn.lose());
         }
         advance.iter().for_each(|advance| advance.tell(u64::MAX));
         turn.order.done();

@@ -10,7 +10,7 @@ use crate::ids::Rank;
 use crate::memory::Memory;
 use crate::pool::{Errand, Pool};
 use crate::random_graph::Program;
-use crate::schedule::Run;
+use crate::schedule::{Run, Together};
 use crate::sync::{thread, time};
 use crate::topology::{CpuSet, Place};
 use crate::trace::{Tracer, Who};
@@ -101,9 +101,12 @@ fn launch(
     let recorded = program.record(builder, memory).expect("there is room");
     let mut collectives = 0;
     let mut run = || {
-        let run = Run::start(&recorded.graph, rank, pool, comm, collectives, None, true);
+        let together = Together { ranks: case.ranks, first_collective: collectives, print: case.seed };
+        let run = Run::start(&recorded.graph, rank, pool, comm, together, None, true);
         collectives += recorded.graph.collectives();
-        run.wait(&|| false, &mut |_, _| Ok(())).expect("nobody gives up")
+        let outcome = run.wait(&|| false, &mut |_, _| Ok(())).expect("nobody gives up");
+        assert!(!outcome.diverged, "ranks that run the same were told that they do not");
+        outcome
     };
     if let (Some(_), Some(task)) = (case.fails, program.last_task()) {
         recorded.fail(Some(task));
