@@ -27,6 +27,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// One tile in so many is in the sample.
+const SAMPLE: usize = 16;
 /// Bytes of a row's bounds.
 pub(crate) const BOUNDS_BYTES: usize = size_of::<[f32; 2]>();
 
@@ -54,8 +56,9 @@ impl Mode {
 pub(crate) enum Look {
     /// All.
     All,
-    /// Those whose bounds meet after these moves; `fresh` forgets all bounds. Needs `changes`.
-    Bounded { moves: Arc<Moves>, fresh: bool },
+    /// Those whose bounds meet after these moves; `fresh` forgets all bounds. With `sample` bounds are kept of one tile
+    /// in so many, and all rows of the others are looked at. Needs `changes`.
+    Bounded { moves: Arc<Moves>, fresh: bool, sample: bool },
     /// None: labels stay. Needs `changes`.
     None,
     /// None, and nothing else is done for this fit.
@@ -112,7 +115,7 @@ pub(crate) struct Sums<T> {
     /// If it was wanted.
     pub(crate) inertia: Option<f64>,
     pub(crate) changed: u64,
-    /// Rows that were compared with all centres.
+    /// Rows that were compared with all centres, of those that have bounds if some have.
     pub(crate) looked_at: u64,
     /// Some rank wishes to stop.
     pub(crate) stop: bool,
@@ -300,12 +303,13 @@ impl<T: Real + Element + Default> Shared<T> {
                 accesses.push(Read(*blocks.entry(Arc::as_ptr(cell)).or_insert_with(bound)));
             }
             let domain = world.domain_of_tile(index, tiles.len());
-            graph.task("assign", rank, domain, &accesses, || self.assign_tile(tile, domain, bounds))?;
+            let sampled = index.is_multiple_of(SAMPLE);
+            graph.task("assign", rank, domain, &accesses, || self.assign_tile((tile, sampled), domain, bounds))?;
         }
         Ok((labels, written))
     }
 
-    fn assign_tile(&self, tile: &Tile, domain: usize, bounds: Vec<Arc<BlockCell>>) -> Body {
+    fn assign_tile(&self, (tile, sampled): (&Tile, bool), domain: usize, bounds: Vec<Arc<BlockCell>>) -> Body {
         let shared = self.clone();
         let tile = tile.clone();
         Box::new(move |context| {
@@ -320,7 +324,7 @@ impl<T: Real + Element + Default> Shared<T> {
                     let packed = context.read(2 * at);
                     let mut labels = context.write(2 * at + 1);
                     let place = (labels.of_mut(), &mut words[member.words.clone()], &bounds[at]);
-                    shared.look((member, mode), packed.of(), (&rows, weights), place, scratch);
+                    shared.look((member, mode, sampled), packed.of(), (&rows, weights), place, scratch);
                 }
             };
             tile.lend(|rows| {
@@ -332,7 +336,7 @@ impl<T: Real + Element + Default> Shared<T> {
     /// What a run does with a tile for one fit.
     fn look(
         &self,
-        (member, mode): (&SharedMember, &Mode),
+        (member, mode, sampled): (&SharedMember, &Mode, bool),
         packed: &[T],
         (rows, weights): (&Rows<T>, Option<&[T]>),
         (labels, words, bounds): (&mut [i32], &mut [i64], &Arc<BlockCell>),
@@ -343,10 +347,7 @@ impl<T: Real + Element + Default> Shared<T> {
             (Rows::Sparse(rows), _) => {
                 self.sparse_pass(member, packed).assign_and_add(rows, weights, labels, words, scratch);
             }
-            (Rows::Dense(rows), Look::All) => {
-                self.pass((member, mode), packed).assign_and_add(rows, weights, labels, words, scratch);
-            }
-            (Rows::Dense(rows), Look::Bounded { moves, fresh }) => {
+            (Rows::Dense(rows), Look::Bounded { moves, fresh, sample }) if sampled || !sample => {
                 // Only this task looks at these bounds.
                 let mut bounds = bounds.write();
                 let bounds = bounds.of_mut::<[f32; 2]>();
@@ -354,6 +355,9 @@ impl<T: Real + Element + Default> Shared<T> {
                     bounds.fill(UNKNOWN);
                 }
                 self.pass((member, mode), packed).follow(moves, (rows, weights), labels, bounds, words, scratch);
+            }
+            (Rows::Dense(rows), Look::All | Look::Bounded { .. }) => {
+                self.pass((member, mode), packed).assign_and_add(rows, weights, labels, words, scratch);
             }
             (Rows::Dense(rows), Look::None) => {
                 self.pass((member, mode), packed).add_inertia((rows, weights), labels, words, scratch);

@@ -223,7 +223,7 @@ impl<T: Real + Element + Default> Observations<T> {
     fn advance(&self, epoch: &Epoch<T>, at: usize, fit: &mut Fit<T>, mut sums: Sums<T>) -> Result<Iteration> {
         let centres = std::mem::take(&mut fit.state.centres);
         fit.stop = sums.stop;
-        fit.pruning.learn(&sums);
+        let looked_at = fit.pruning.learn(&sums);
         let clusters = centres.len() / self.columns();
         let next = match sums.means.take() {
             Some(means) if all_have_weight(clusters, self.fixed(), &sums.words) => means,
@@ -242,7 +242,7 @@ impl<T: Real + Element + Default> Observations<T> {
         fit.settled = next == centres;
         fit.inertia = sums.inertia;
         fit.state = State { iterations: fit.state.iterations + 1, before: centres, centres: next };
-        let Sums { inertia, changed, looked_at, counts, .. } = sums;
+        let Sums { inertia, changed, counts, .. } = sums;
         fit.counts = counts;
         let inertia = inertia.unwrap_or(f64::NAN);
         Ok(Iteration { number: fit.state.iterations, inertia, shift: moved, changed, looked_at })

@@ -1,8 +1,8 @@
 //! Decides what the next iteration looks at, and whether it adds up all rows or only those that change their label.
 //!
 //! Following pays once few rows change their label, which the first iterations do not have; how few depends on the
-//! data, so it is tried, and given up where most rows had to be looked at all the same. Then it is tried again when
-//! much fewer rows change.
+//! data, so it is tried with a sample of the rows, for two iterations, and begun if most of these need not be looked
+//! at. Otherwise it is tried again when much fewer rows change.
 //! Invariant: decisions follow from numbers that all ranks hold, and results do not depend on them.
 
 use crate::epoch::{Keeps, Look, Mode, Sums};
@@ -12,9 +12,9 @@ use std::sync::Arc;
 /// Below it a row is assigned sooner than its bounds are looked at.
 const VALUES_MIN: usize = 1536;
 /// One row in so many may change its label when following is first tried.
-const CHANGES_MAX: u64 = 50;
+const CHANGES_MAX: u64 = 16;
 /// By so much fewer rows must change before it is tried again.
-const PATIENCE: u64 = 4;
+const PATIENCE: u64 = 2;
 /// Following is given up where more than half of the rows are looked at.
 const LOOKED_AT_MAX: f64 = 0.5;
 /// A row that changes its label costs as much as so many that are added once.
@@ -25,13 +25,23 @@ pub(crate) struct Pruning {
     rows: u64,
     dense: bool,
     may_follow: bool,
-    follows: bool,
+    phase: Phase,
     /// No bounds are known yet.
     fresh: bool,
+    /// Rows of the sample.
+    sampled: u64,
     /// Changed labels at which following is tried.
     changes_max: u64,
     /// Changed labels in the last iteration; all rows before the first.
     changed: u64,
+}
+
+/// The rows whose bounds are followed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    None,
+    Sample,
+    All,
 }
 
 impl Pruning {
@@ -39,8 +49,8 @@ impl Pruning {
     pub(crate) fn new(rows: usize, dense: bool, values: usize, wanted: bool) -> Pruning {
         let rows = rows as u64;
         let may_follow = wanted && dense && values >= VALUES_MIN;
-        let changes_max = rows / CHANGES_MAX;
-        Pruning { rows, dense, may_follow, follows: false, fresh: false, changes_max, changed: rows }
+        let (phase, changes_max) = (Phase::None, rows / CHANGES_MAX);
+        Pruning { rows, dense, may_follow, phase, fresh: false, sampled: 0, changes_max, changed: rows }
     }
 
     /// What iterations keep for one another.
@@ -50,30 +60,57 @@ impl Pruning {
 
     /// Whether the next iteration needs to know how far the centres moved.
     pub(crate) fn follows(&self) -> bool {
-        self.follows
+        self.phase != Phase::None
     }
 
     /// What the next iteration does after these moves.
     pub(crate) fn mode(&self, moves: &Arc<Moves>, inertia: bool) -> Mode {
-        let changes = self.dense && (self.follows || self.changed < self.rows / CHANGE_COST);
-        let look = match self.follows {
-            true => Look::Bounded { moves: Arc::clone(moves), fresh: self.fresh },
-            false => Look::All,
+        let changes = self.dense && (self.follows() || self.changed < self.rows / CHANGE_COST);
+        let bounded = |sample| Look::Bounded { moves: Arc::clone(moves), fresh: self.fresh, sample };
+        let look = match self.phase {
+            Phase::None => Look::All,
+            Phase::Sample => bounded(true),
+            Phase::All => bounded(false),
         };
         Mode { look, changes, inertia, stop: false }
     }
 
-    /// Takes in what an iteration found.
-    pub(crate) fn learn<T>(&mut self, sums: &Sums<T>) {
+    /// Takes in what an iteration found; rows that were compared with all centres.
+    pub(crate) fn learn<T>(&mut self, sums: &Sums<T>) -> u64 {
         self.changed = sums.changed;
-        if !self.follows {
-            self.follows = self.may_follow && sums.changed <= self.changes_max;
-            self.fresh = self.follows;
-        } else if self.fresh {
-            self.fresh = false;
-        } else if sums.looked_at as f64 > LOOKED_AT_MAX * self.rows as f64 {
-            self.follows = false;
-            self.changes_max = sums.changed / PATIENCE;
+        let few = |of: u64| sums.looked_at as f64 <= LOOKED_AT_MAX * of as f64;
+        match (self.phase, self.fresh) {
+            (Phase::None, _) => {
+                if self.may_follow && sums.changed <= self.changes_max {
+                    (self.phase, self.fresh) = (Phase::Sample, true);
+                }
+                self.rows
+            }
+            (Phase::Sample, true) => {
+                // Of rows without bounds all are looked at.
+                (self.fresh, self.sampled) = (false, sums.looked_at);
+                self.rows
+            }
+            (Phase::Sample, false) => {
+                if few(self.sampled) {
+                    (self.phase, self.fresh) = (Phase::All, true);
+                } else {
+                    self.give_up();
+                }
+                self.rows - self.sampled + sums.looked_at
+            }
+            (Phase::All, fresh) => {
+                self.fresh = false;
+                if !fresh && !few(self.rows) {
+                    self.give_up();
+                }
+                sums.looked_at
+            }
         }
+    }
+
+    fn give_up(&mut self) {
+        self.phase = Phase::None;
+        self.changes_max = self.changed / PATIENCE;
     }
 }
