@@ -293,6 +293,11 @@ fn ragged_rows_have_the_same_bits() {
 }
 
 #[test]
+fn long_rows_have_the_same_bits() {
+    check(6001, 40, 24);
+}
+
+#[test]
 fn small_data_held_by_every_rank_have_the_same_bits() {
     check(301, 3, 5);
 }

@@ -21,6 +21,7 @@
 mod accumulators;
 mod centroids;
 mod checkpoint;
+mod closest;
 mod draw;
 mod epoch;
 mod error;

@@ -7,16 +7,13 @@
 //! Source: Arthur and Vassilvitskii (2007); the greedy form and the use of draws as in scikit-learn's `KMeans`.
 //! Traffic for each centre: an all-reduce of p·(2·l + 1) + 1 words, and one of l·(d + 1) + 1 words at most.
 
+use crate::closest::{Closest, Step};
 use crate::draw::{draw_first, holders, reach};
 use crate::error::{Error, Result};
 use crate::observations::Observations;
 use crate::scratch::Scratches;
-use crate::tile::Rows;
 use girih_arrays::Element;
-use girih_arrays::kernel::nearest::{
-    NO_CENTRE, Near, Real, Scale, Scratch, find, lower_and_measure_near, lower_closest, sparse_lower_closest,
-    sparse_potentials,
-};
+use girih_arrays::kernel::nearest::{Real, Scale, Scratch, find, lower_closest};
 use girih_runtime::fingerprint::Fingerprint;
 use girih_runtime::graph::Access::{Read, Write};
 use girih_runtime::graph::{Body, Graph, GraphBuilder};
@@ -46,7 +43,8 @@ impl<T: Real + Element + Default> Observations<T> {
     /// `first` picks the first row; `draws`, k − 1 rows of equally many numbers in C order, the candidates of each
     /// further centre. All lie in [0, 1) and are equal on all ranks.
     /// Cost: 3·n·d flops for each candidate over all ranks, and one read of the data for each centre, but for rows that
-    /// neither the centre nor a candidate can come near to; 12 bytes for each row.
+    /// neither the centre nor a candidate can come near to; 12 bytes for each row, and where memory allows, of dense
+    /// rows of 32 columns and more, d + 24 (and what rounds d up to a multiple of 16).
     ///
     /// # Errors
     /// Replicated: `Error::Value` if k exceeds the rows. As the runtime's otherwise.
@@ -71,14 +69,16 @@ impl<T: Real + Element + Default> Observations<T> {
         let search = Search::new(self, trials, plan);
         let mut search = self.agreed(search, |search| vec![&*search.find, &*search.measure])?;
         // The first run finds the largest distance, which sets the scale of the second.
-        search.measure(&seeds.centres, &[])?;
-        let mut best = search.measure(&seeds.centres, &seeds.centres)?;
+        search.measure(&seeds.centres, None, &[])?;
+        let mut best = search.measure(&seeds.centres, None, &seeds.centres)?;
+        let mut chosen = None;
         for draws in draws.chunks_exact(trials) {
-            let newest = seeds.centres[seeds.centres.len() - self.columns()..].to_vec();
-            let candidates = search.find(&newest, &search.targets(&best, draws))?;
-            best = search.measure(&seeds.centres, &candidates.centres)?;
-            let chosen = best.candidate * self.columns()..(best.candidate + 1) * self.columns();
-            seeds.centres.extend_from_slice(&candidates.centres[chosen]);
+            let newest = &seeds.centres[seeds.centres.len() - self.columns()..];
+            let candidates = search.find(newest, chosen, search.targets(&best, draws))?;
+            best = search.measure(&seeds.centres, chosen, &candidates.centres)?;
+            chosen = Some(best.candidate);
+            let own = best.candidate * self.columns()..(best.candidate + 1) * self.columns();
+            seeds.centres.extend_from_slice(&candidates.centres[own]);
             seeds.rows.push(candidates.rows[best.candidate]);
         }
         Ok(seeds)
@@ -87,11 +87,7 @@ impl<T: Real + Element + Default> Observations<T> {
 
 /// What the graphs read that changes from run to run; set between runs, read within.
 struct Parameters<T> {
-    newest: Vec<T>,
-    /// For each centre before it the squared distance to the nearest of it and the candidates.
-    apart: Vec<f64>,
-    candidates: Vec<T>,
-    scale: Scale,
+    step: Arc<Step<T>>,
     targets: Vec<Target>,
 }
 
@@ -127,30 +123,15 @@ struct Search<'a, T> {
 impl<'a, T: Real + Element + Default> Search<'a, T> {
     fn new(observations: &'a Observations<T>, trials: usize, plan: Fingerprint) -> Result<Search<'a, T>> {
         let world = observations.world();
-        let memory = world.memory();
-        let closest: Vec<Arc<BlockCell>> = observations
-            .tiles()
-            .iter()
-            .map(|tile| {
-                let cell = memory.block(tile.rows.len() * size_of::<f64>())?;
-                cell.write().of_mut::<f64>().fill(f64::INFINITY);
-                Ok(cell)
-            })
-            .collect::<Result<_>>()?;
-        let nearest = observations.tiles().iter().map(|tile| {
-            let cell = memory.block(tile.rows.len() * size_of::<u32>())?;
-            cell.write().of_mut::<u32>().fill(NO_CENTRE);
-            Ok(cell)
-        });
-        let nearest = nearest.collect::<Result<_>>()?;
-        let (newest, apart, candidates, targets) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let parameters = Parameters { newest, apart, candidates, scale: Scale::new(0.0, 1), targets };
+        let closest = Closest::of_tiles(observations, trials)?;
+        let scale = Scale::new(0.0, 1);
+        let (newest, apart, candidates) = (Vec::new(), Vec::new(), Vec::new());
+        let step = Arc::new(Step { newest, chosen: None, apart, candidates, scale, late: false });
         let parts = Parts {
             observations: observations.clone(),
             trials,
             closest,
-            nearest,
-            parameters: Arc::new(Mutex::new(parameters)),
+            parameters: Arc::new(Mutex::new(Parameters { step, targets: Vec::new() })),
             scratches: Scratches::new(),
         };
         let (measure, measured, of_tiles) = parts.measure_graph(world, plan)?;
@@ -171,12 +152,13 @@ impl<'a, T: Real + Element + Default> Search<'a, T> {
     }
 
     /// Brings the rows that `targets` ask for to all ranks: rows at which potentials reach them once the newest centre
-    /// is taken into the closest distances.
-    fn find(&mut self, newest: &[T], targets: &[Target]) -> Result<Seeds<T>> {
+    /// is taken into the closest distances; it was `chosen` of the last candidates.
+    fn find(&mut self, newest: &[T], chosen: Option<usize>, targets: Vec<Target>) -> Result<Seeds<T>> {
         let (world, columns) = (self.observations.world(), self.observations.columns());
         self.set(|parameters| {
-            parameters.newest = newest.to_vec();
-            parameters.targets = targets.to_vec();
+            let (apart, candidates, scale) = (Vec::new(), Vec::new(), parameters.step.scale);
+            parameters.step = Arc::new(Step { newest: newest.to_vec(), chosen, apart, candidates, scale, late: false });
+            parameters.targets = targets;
         });
         world.run_again(&self.find)?;
         let words = self.find.cell(self.found).read();
@@ -190,28 +172,31 @@ impl<'a, T: Real + Element + Default> Search<'a, T> {
     }
 
     /// Takes the newest centre, the last, into the closest distances; the candidate that leaves the least potential
-    /// then, the first of several.
-    fn measure(&mut self, centres: &[T], candidates: &[T]) -> Result<Best> {
+    /// then, the first of several. The newest centre was `chosen` of the last candidates.
+    fn measure(&mut self, centres: &[T], chosen: Option<usize>, candidates: &[T]) -> Result<Best> {
         let (world, columns) = (self.observations.world(), self.observations.columns());
         let (earlier, newest) = centres.split_at(centres.len() - columns);
         // Infinity spares no row. Every rank finds these distances alone, so they must be few beside its rows.
-        let mut apart = vec![f64::INFINITY; earlier.len() / columns];
+        let mut apart = vec![f64::INFINITY; centres.len() / columns];
         let rows_each = self.observations.rows() / (world.size() * world.workers());
         if !self.observations.is_sparse() && APART_SHARE * apart.len() <= rows_each {
-            for new in [newest].into_iter().chain(candidates.chunks_exact(columns)) {
-                lower_closest(earlier, new, &mut apart, &mut self.scratch);
+            let (of_earlier, of_newest) = apart.split_at_mut(earlier.len() / columns);
+            for candidate in candidates.chunks_exact(columns) {
+                lower_closest(earlier, candidate, of_earlier, &mut self.scratch);
+                lower_closest(newest, candidate, of_newest, &mut self.scratch);
             }
+            lower_closest(earlier, newest, of_earlier, &mut self.scratch);
         }
         let bound = self.largest * self.observations.fixed().weight_bound();
         let scale = Scale::new(bound, self.observations.rows() as u64);
+        // Of several centres that are drawn alike each is nearest to a row as often.
+        let late = apart.len() > self.trials;
+        let (newest, candidates) = (newest.to_vec(), candidates.to_vec());
+        let count = candidates.len() / columns;
         self.set(|parameters| {
-            parameters.newest = newest.to_vec();
-            parameters.apart = apart;
-            parameters.candidates = candidates.to_vec();
-            parameters.scale = scale;
+            parameters.step = Arc::new(Step { newest, chosen, apart, candidates, scale, late });
         });
         world.run_again(&self.measure)?;
-        let count = candidates.len() / self.observations.columns();
         let words = self.measure.cell(self.measured).read();
         let potential = |words: &[i64], candidate: usize| scale.total([words[2 * candidate], words[2 * candidate + 1]]);
         let of_ranks: Vec<&[i64]> = words.of::<i64>().chunks_exact(2 * self.trials + 1).take(world.size()).collect();
@@ -259,9 +244,7 @@ fn row_words<T>(columns: usize) -> usize {
 struct Parts<T> {
     observations: Observations<T>,
     trials: usize,
-    closest: Vec<Arc<BlockCell>>,
-    /// The number of each row's nearest centre.
-    nearest: Vec<Arc<BlockCell>>,
+    closest: Vec<Closest>,
     parameters: Arc<Mutex<Parameters<T>>>,
     scratches: Scratches<T>,
 }
@@ -311,34 +294,18 @@ impl<T: Real + Element + Default> Parts<T> {
     fn measure_tile(&self, index: usize) -> Body {
         let (parameters, scratches) = (Arc::clone(&self.parameters), self.scratches.clone());
         let (tile, columns) = (self.observations.tiles()[index].clone(), self.observations.columns());
-        let (nearest, origin) = (Arc::clone(&self.nearest[index]), Arc::clone(self.observations.origin()));
+        let (kept, origin) = (self.closest[index].clone(), Arc::clone(self.observations.origin()));
         Box::new(move |context| {
             let (mut closest, mut out) = (context.write(0), context.write(1));
-            let (newest, apart, candidates, scale) = {
-                let parameters = parameters.lock().unwrap_or_else(PoisonError::into_inner);
-                let Parameters { newest, apart, candidates, scale, .. } = &*parameters;
-                (newest.clone(), apart.clone(), candidates.clone(), *scale)
-            };
+            let step = Arc::clone(&parameters.lock().unwrap_or_else(PoisonError::into_inner).step);
             let (largest, out) = out.of_mut::<i64>().split_last_mut().expect("a word for the largest");
             out.fill(0);
-            let out = &mut out[..candidates.len() / columns * 2];
+            let out = &mut out[..step.candidates.len() / columns * 2];
             let weights = tile.weights.as_ref().map(|weights| weights.cell.borrow());
             let weights = weights.as_ref().map(|all| tile.weights_of(all.of::<T>()));
-            let closest = closest.of_mut::<f64>();
-            let found = tile.lend(|rows| match rows {
-                Rows::Dense(rows) => scratches.lend(|scratch| {
-                    // Only this task looks at these numbers.
-                    let mut nearest = nearest.write();
-                    let near = Near { nearest: nearest.of_mut(), newest: apart.len() as u32, apart: &apart };
-                    let rows = (rows, &origin[..], &newest[..]);
-                    lower_and_measure_near(rows, &candidates, (closest, weights), near, &scale, out, scratch)
-                }),
-                Rows::Sparse(rows) => {
-                    let largest = sparse_lower_closest(&rows, &newest, closest);
-                    sparse_potentials((&rows, columns), &candidates, (&*closest, weights), &scale, out);
-                    largest
-                }
-            })?;
+            let closest = (closest.of_mut::<f64>(), weights);
+            let found = tile
+                .lend(|rows| scratches.lend(|scratch| kept.measure((&rows, &origin), &step, closest, out, scratch)))?;
             *largest = found.to_bits() as i64;
             Ok(())
         })
@@ -362,29 +329,26 @@ impl<T: Real + Element + Default> Parts<T> {
     /// Reads, behind the block it writes, every tile's closest distances.
     fn find_rows(&self) -> Body {
         let (parameters, scratches) = (Arc::clone(&self.parameters), self.scratches.clone());
-        let tiles = self.observations.tiles().to_vec();
+        let (tiles, kept) = (self.observations.tiles().to_vec(), self.closest.clone());
         let columns = self.observations.columns();
         Box::new(move |context| {
             let mut out = context.write(0);
             let out = out.of_mut::<i64>();
             out.fill(0);
-            let parameters = parameters.lock().unwrap_or_else(PoisonError::into_inner);
+            let Parameters { step, targets } = &*parameters.lock().unwrap_or_else(PoisonError::into_inner);
             // The closest distances of tiles that draws hit, with the newest centre.
             let mut lowered: HashMap<usize, Vec<f64>> = HashMap::new();
-            for target in &parameters.targets {
+            for target in targets {
                 let tile = &tiles[target.tile];
                 if let Entry::Vacant(vacant) = lowered.entry(target.tile) {
                     let closest = vacant.insert(context.read(1 + target.tile).of::<f64>().to_vec());
-                    let newest = &parameters.newest;
-                    tile.lend(|rows| match rows {
-                        Rows::Dense(rows) => scratches.lend(|scratch| lower_closest(rows, newest, closest, scratch)),
-                        Rows::Sparse(rows) => sparse_lower_closest(&rows, newest, closest),
-                    })?;
+                    let kept = &kept[target.tile];
+                    tile.lend(|rows| scratches.lend(|scratch| kept.lower(&rows, step, closest, scratch)))?;
                 }
                 let closest = &lowered[&target.tile];
                 let weights = tile.weights.as_ref().map(|weights| weights.cell.borrow());
                 let weights = weights.as_ref().map(|all| tile.weights_of(all.of::<T>()));
-                let found = find((&closest[..], weights), &parameters.scale, target.potential);
+                let found = find((&closest[..], weights), &step.scale, target.potential);
                 let row = found.ok_or("the potentials of a tile changed between two passes")?;
                 let row = tile.rows.start + row;
                 let words = row_words::<T>(columns);
@@ -407,7 +371,7 @@ impl<T: Real + Element + Default> Parts<T> {
                 let bind = || graph.bind(rank, cell.bytes(), Some(Arc::clone(cell)));
                 *bound.entry(Arc::as_ptr(cell)).or_insert_with(bind)
             };
-            (bind(closest), tile.cells().map(bind).collect())
+            (bind(&closest.distances), tile.cells().map(bind).collect())
         });
         blocks.collect()
     }

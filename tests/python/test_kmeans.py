@@ -53,6 +53,20 @@ def test_the_same_seed_draws_sklearns_start(init, seed):
     check_like_sklearn(blobs(3000, 4, 8, seed), 8, init=init, random_state=seed)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    "x",
+    [blobs(6007, 48, 60, 0), uniform(6007, 33, 1), np.random.default_rng(2).standard_t(1.5, (4001, 40))],
+    ids=["blobs", "uniform", "outliers"],
+)
+def test_long_rows_are_drawn_as_sklearn_draws_them(x, weighted):
+    """The rows that are not measured, by the triangle inequality or by their sketch, do not show."""
+    weights = np.random.default_rng(3).random(len(x)) if weighted else None
+    _, theirs = sklearn_cluster.kmeans_plusplus(x, 50, sample_weight=weights, random_state=0)
+    _, ours = gr.cluster.kmeans_plusplus(gr.asarray(x), 50, sample_weight=weights, random_state=0)
+    np.testing.assert_array_equal(ours, theirs)
+
+
 def test_empty_clusters_are_relocated_as_sklearn_does():
     x = blobs(2000, 3, 6, 5)
     start = x[:6].copy()

@@ -93,6 +93,11 @@ impl Memory {
         state.used - state.kept_bytes
     }
 
+    /// Bytes that may still be asked for.
+    pub fn bytes_left(&self) -> usize {
+        self.bytes_max - self.bytes_in_use()
+    }
+
     /// Takes back the pages of a slab nobody holds any more; for good, if another process may look at them.
     fn take_back(&self, pages: Pages, lent: bool) {
         let class = pages.bytes();

@@ -14,6 +14,7 @@ mod bounded;
 mod columns;
 mod distance;
 mod fixed;
+mod hits;
 mod near;
 mod pack;
 mod pass;
@@ -23,6 +24,7 @@ mod scratch;
 mod seed;
 mod sieve;
 mod simd;
+mod sketch;
 mod sparse;
 mod sums;
 #[cfg(test)]
@@ -35,12 +37,14 @@ pub use bounded::{Moves, UNKNOWN};
 pub use columns::{Deviation, add_bounds, add_deviations, add_heads, bounds_of};
 pub use distance::distances;
 pub use fixed::{FixedPoint, Scale};
+pub use hits::{Hits, measure_hits};
 pub use near::{NO_CENTRE, Near, lower_and_measure_near};
 pub use pack::Centres;
 pub use pass::{Pass, assign};
 pub use scratch::Scratch;
 pub use seed::{all_distances, find, lower_and_measure, lower_closest};
 pub use simd::Isa;
+pub use sketch::{SKETCH_COLUMNS_MAX, SKETCH_COLUMNS_MIN, Sketch};
 pub use sparse::{
     SparseCentres, SparsePass, SparseRows, all_sparse_distances, sparse_distances, sparse_lower_closest,
     sparse_potentials,

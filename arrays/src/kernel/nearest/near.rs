@@ -27,11 +27,17 @@ pub struct Near<'a> {
     pub apart: &'a [f64],
 }
 
+/// How many times its squared distance to its nearest centre that centre must be away from another, for a row to be
+/// no nearer to this.
+pub(super) fn spared_margin(columns: usize) -> f64 {
+    // Four roundings of sums of so many squares, and more than enough.
+    4.0 * (1.0 + 8.0 * (columns as f64 + 8.0) * f64::EPSILON)
+}
+
 impl Near<'_> {
     /// Rows that the newest centre or a candidate may come near to.
     fn survivors(&self, closest: &[f64], columns: usize, survivors: &mut Vec<u32>) {
-        // Four roundings of sums of so many squares, and more than enough.
-        let margin = 4.0 * (1.0 + 8.0 * (columns as f64 + 8.0) * f64::EPSILON);
+        let margin = spared_margin(columns);
         let spared = |(&nearest, &closest): (&u32, &f64)| {
             self.apart.get(nearest as usize).is_some_and(|&apart| apart.is_finite() && apart >= margin * closest)
         };

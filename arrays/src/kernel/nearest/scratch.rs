@@ -26,6 +26,9 @@ pub struct Scratch<T> {
     pub(super) candidates: Vec<f64>,
     pub(super) distances: Aligned<f64>,
     pub(super) sieve: super::sieve::Room,
+    pub(super) sketch: super::sketch::Room,
+    pub(super) masks: Vec<u8>,
+    pub(super) table: Vec<f64>,
 }
 
 impl<T: Real> Scratch<T> {

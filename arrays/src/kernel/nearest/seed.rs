@@ -83,6 +83,19 @@ pub fn all_distances<T: Real>((rows, columns): (&[T], usize), centres: &[T], out
     }
 }
 
+/// The squared distance of each candidate to each row: those that `lower_and_measure` finds, bit for bit.
+///
+/// Shapes: `rows` m×d and `candidates` l×d in C order, `out` l×m.
+pub(super) fn all_squares<T: Real>(
+    (rows, columns): (&[T], usize),
+    candidates: &[T],
+    out: &mut [f64],
+    scratch: &mut Scratch<T>,
+) {
+    assert_eq!(out.len() * columns, rows.len() * (candidates.len() / columns), "a distance for each pair");
+    run(Isa::best(), rows, candidates, columns, Squares { out, rows: rows.len() / columns }, scratch);
+}
+
 /// What becomes of distances.
 pub(super) trait Take {
     /// Takes the distances of a candidate to the rows from `start` on; to be marked `#[inline(always)]`.
@@ -138,6 +151,19 @@ impl Take for &mut Lowest<'_> {
             }
         }
         self.largest = largest.into_iter().fold(self.largest, f64::max);
+    }
+}
+
+/// Writes distances into a table of candidates by rows.
+struct Squares<'a> {
+    out: &'a mut [f64],
+    rows: usize,
+}
+
+impl Take for Squares<'_> {
+    #[inline(always)]
+    fn take(&mut self, candidate: usize, start: usize, distances: &[f64]) {
+        self.out[candidate * self.rows + start..][..distances.len()].copy_from_slice(distances);
     }
 }
 

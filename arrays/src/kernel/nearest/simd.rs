@@ -51,8 +51,27 @@ pub trait Simd<T>: Copy {
     fn columns(self, rows: &[T], stride: usize) -> [Self::Vector; 4];
 }
 
-/// Vectors of `T` beside vectors of `f64`.
-pub trait Widening<T>: Simd<T> + Simd<f64> {
+/// Sums of products of bytes with words of 16 bits, four bytes in each lane; all results are exact.
+pub trait Bytes: Simd<f32> {
+    /// The lanes' bits.
+    fn bits(self, vector: <Self as Simd<f32>>::Vector) -> <Self as Simd<f32>>::Index;
+    /// The first and the third byte of each lane, with their signs, as two words.
+    fn even_bytes(self, lanes: <Self as Simd<f32>>::Index) -> <Self as Simd<f32>>::Index;
+    /// The second and the fourth.
+    fn odd_bytes(self, lanes: <Self as Simd<f32>>::Index) -> <Self as Simd<f32>>::Index;
+    /// The sum and the products of both words of each lane; nobody's sum leaves 32 bits.
+    fn add_products(
+        self,
+        a: <Self as Simd<f32>>::Index,
+        b: <Self as Simd<f32>>::Index,
+        sum: <Self as Simd<f32>>::Index,
+    ) -> <Self as Simd<f32>>::Index;
+    /// The nearest numbers.
+    fn numbers(self, integers: <Self as Simd<f32>>::Index) -> <Self as Simd<f32>>::Vector;
+}
+
+/// Vectors of `T` beside vectors of `f64`, and of bytes.
+pub trait Widening<T>: Simd<T> + Simd<f64> + Bytes {
     /// As many values as a vector of `f64` has lanes, exactly.
     fn load_wide(self, from: &[T]) -> <Self as Simd<f64>>::Vector;
 }
@@ -189,6 +208,30 @@ macro_rules! portable {
 }
 portable!(f32, 4);
 portable!(f64, 2);
+
+impl<const FUSED: bool> Bytes for Portable<FUSED> {
+    #[inline(always)]
+    fn bits(self, vector: [f32; 4]) -> [i32; 4] {
+        vector.map(|value| value.to_bits() as i32)
+    }
+    #[inline(always)]
+    fn even_bytes(self, lanes: [i32; 4]) -> [i32; 4] {
+        lanes.map(|lane| i32::from(lane as i8) & 0xFFFF | i32::from((lane >> 16) as i8) << 16)
+    }
+    #[inline(always)]
+    fn odd_bytes(self, lanes: [i32; 4]) -> [i32; 4] {
+        self.even_bytes(lanes.map(|lane| lane >> 8))
+    }
+    #[inline(always)]
+    fn add_products(self, a: [i32; 4], b: [i32; 4], sum: [i32; 4]) -> [i32; 4] {
+        let low = |lane: i32| i32::from(lane as i16);
+        std::array::from_fn(|at| sum[at] + low(a[at]) * low(b[at]) + (a[at] >> 16) * (b[at] >> 16))
+    }
+    #[inline(always)]
+    fn numbers(self, integers: [i32; 4]) -> [f32; 4] {
+        integers.map(|integer| integer as f32)
+    }
+}
 
 impl<const FUSED: bool> Widening<f32> for Portable<FUSED> {
     #[inline(always)]

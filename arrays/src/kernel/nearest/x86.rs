@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code, reason = "vector instructions and their loads, behind tokens and checked slices")]
 
-use super::simd::{Simd, Widening, Work};
+use super::simd::{Bytes, Simd, Widening, Work};
 use std::arch::x86_64::*;
 
 /// Proof of AVX-512 F, DQ, VL and BW, and of FMA.
@@ -344,6 +344,57 @@ impl Simd<f64> for Avx2 {
         ]
     }
 }
+
+/// The operations on bytes, which differ in nothing but the width of vectors.
+macro_rules! bytes {
+    ($token:ty, $vector:ty, $index:ty, $bits:ident, $left:ident, $right:ident, $products:ident, $add:ident,
+        $numbers:ident) => {
+        impl Bytes for $token {
+            #[inline(always)]
+            fn bits(self, vector: $vector) -> $index {
+                proven!($bits(vector))
+            }
+            #[inline(always)]
+            fn even_bytes(self, lanes: $index) -> $index {
+                self.odd_bytes(proven!($left::<8>(lanes)))
+            }
+            #[inline(always)]
+            fn odd_bytes(self, lanes: $index) -> $index {
+                proven!($right::<8>(lanes))
+            }
+            #[inline(always)]
+            fn add_products(self, a: $index, b: $index, sum: $index) -> $index {
+                proven!($add(sum, $products(a, b)))
+            }
+            #[inline(always)]
+            fn numbers(self, integers: $index) -> $vector {
+                proven!($numbers(integers))
+            }
+        }
+    };
+}
+bytes!(
+    Avx512,
+    __m512,
+    __m512i,
+    _mm512_castps_si512,
+    _mm512_slli_epi16,
+    _mm512_srai_epi16,
+    _mm512_madd_epi16,
+    _mm512_add_epi32,
+    _mm512_cvtepi32_ps
+);
+bytes!(
+    Avx2,
+    __m256,
+    __m256i,
+    _mm256_castps_si256,
+    _mm256_slli_epi16,
+    _mm256_srai_epi16,
+    _mm256_madd_epi16,
+    _mm256_add_epi32,
+    _mm256_cvtepi32_ps
+);
 
 impl Widening<f32> for Avx512 {
     #[inline(always)]
