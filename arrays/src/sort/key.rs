@@ -5,7 +5,7 @@
 //! Never here: sorting.
 
 use crate::dtype::DType;
-use bytemuck::Pod;
+use bytemuck::{Pod, pod_read_unaligned};
 use std::fmt::Debug;
 
 /// An unsigned integer that stands for an element.
@@ -15,6 +15,8 @@ pub(crate) trait Key: Pod + Ord + Debug + Send + Sync {
     fn narrow(wide: u128) -> Self;
     /// One of its bytes, the lowest first.
     fn digit(self, byte: usize) -> usize;
+    /// How far above `low` it is, without the lowest `shift` bits; its own lowest bits if that is too far.
+    fn above(self, low: Self, shift: u32) -> usize;
 }
 
 macro_rules! keys {
@@ -35,6 +37,11 @@ macro_rules! keys {
             #[inline(always)]
             fn digit(self, byte: usize) -> usize {
                 usize::from((self >> (8 * byte)) as u8)
+            }
+
+            #[inline(always)]
+            fn above(self, low: $key, shift: u32) -> usize {
+                (self.wrapping_sub(low) >> shift) as usize
             }
         }
     )*};
@@ -99,6 +106,17 @@ impl Order {
         }
     }
 
+    /// Appends the keys of elements that follow one another, none merged.
+    pub(crate) fn append<K: Key>(self, elements: &[u8], keys: &mut Vec<K>) {
+        let elements = elements.chunks_exact(size_of::<K>()).map(pod_read_unaligned::<K>);
+        match self {
+            // By itself, so that the loop is about nothing else.
+            Order::Float { infinity } => keys
+                .extend(elements.map(|bits| K::narrow(real_key(bits.wide() as u64, K::BITS, infinity, false).into()))),
+            order => keys.extend(elements.map(|bits| order.key(bits, false))),
+        }
+    }
+
     /// The bits of the element of a key that was not merged; every NaN is the quiet one.
     #[inline(always)]
     pub(crate) fn bits<K: Key>(self, key: K) -> K {
@@ -128,12 +146,14 @@ impl Order {
 fn real_key(bits: u64, width: u32, infinity: u64, merged: bool) -> u64 {
     let (sign, mask) = (1 << (width - 1), u64::MAX >> (64 - width));
     let size = bits & !sign;
+    // All ones of a negative number: signs come in no order, so a branch on them would be guessed wrong half the time.
+    let negative = ((bits << (64 - width)) as i64 >> 63) as u64;
     if size > infinity {
         mask
-    } else if bits & sign == 0 || (merged && size == 0) {
-        size | sign
+    } else if merged && size == 0 {
+        sign
     } else {
-        !bits & mask
+        (bits ^ (negative | sign)) & mask
     }
 }
 
@@ -143,10 +163,9 @@ fn real_bits(key: u64, width: u32, infinity: u64) -> u64 {
     if key == mask {
         // The highest bit of the fraction makes a NaN a quiet one.
         infinity | (infinity & infinity.wrapping_neg()) >> 1
-    } else if key & sign != 0 {
-        key & !sign
     } else {
-        !key & mask
+        let positive = ((key << (64 - width)) as i64 >> 63) as u64;
+        (key ^ (!positive | sign)) & mask
     }
 }
 

@@ -1,5 +1,6 @@
 //! Lanes: lines of elements that are sorted each on its own, as keys, and the elements that come back.
 
+use super::buckets;
 use super::key::{Key, Order};
 use super::radix;
 use super::runs::{Entry, Numbered, cuts, merge};
@@ -37,7 +38,8 @@ pub(super) fn sorted<E: Entry>(world: &World, lanes: Vec<Vec<E>>) -> Result<Vec<
         && lane.len() >= SHARED_MIN
         && workers > 1
     {
-        return Ok(vec![sorted_by_all(world, &lanes[0], workers)?]);
+        let pieces = lane.chunks(lane.len().div_ceil(4 * workers)).map(<[E]>::to_vec).collect();
+        return Ok(vec![buckets::sorted(world, pieces)?.concat()]);
     }
     let lanes: Arc<Vec<Mutex<Vec<E>>>> = Arc::new(lanes.into_iter().map(Mutex::new).collect());
     let jobs = lanes.len().min(4 * workers);
@@ -55,19 +57,6 @@ pub(super) fn sorted<E: Entry>(world: &World, lanes: Vec<Vec<E>>) -> Result<Vec<
         let mut sorted: Vec<_> = sorted.into_iter().map(Vec::into_iter).collect();
         (0..count).map(|lane| sorted[lane % jobs].next().expect("jobs took lanes in turn")).collect()
     })
-}
-
-/// One lane: runs sorted, cut at exact places, and merged between them.
-fn sorted_by_all<E: Entry>(world: &World, lane: &[E], workers: usize) -> Result<Vec<E>> {
-    let length = lane.len().div_ceil(workers);
-    let pieces: Arc<Vec<Mutex<Vec<E>>>> =
-        Arc::new(lane.chunks(length).map(|piece| Mutex::new(piece.to_vec())).collect());
-    let runs = on_workers(world, "sort", pieces.len(), move |piece| {
-        let mut piece = std::mem::take(&mut *pieces[piece].lock().unwrap_or_else(PoisonError::into_inner));
-        radix::sort(&mut piece);
-        piece
-    })?;
-    merged(world, runs)
 }
 
 /// Sorted runs as one, by all workers.

@@ -5,6 +5,7 @@
 //! Equal elements keep their order, so the result is the same bits on any number of ranks.
 //! Traffic: the elements that change their rank, and some words for each boundary.
 
+mod buckets;
 mod fixed;
 mod key;
 mod lanes;
@@ -20,8 +21,12 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::exchange::{agreed, on_workers};
 use crate::shape::{Shape, normalise_axis};
+use crate::tile::Tile;
+use buckets::{BUCKETS, Splitters};
+use bytemuck::{bytes_of, cast_slice, cast_slice_mut};
 use key::{Key, Order};
 use runs::Entry;
+use std::sync::Arc;
 
 /// Calls a function of a key type by the size of elements.
 macro_rules! by_key {
@@ -122,26 +127,56 @@ fn sort_lines<K: Key>(from: &[u8], to: &mut [u8], length: usize, order: Order, p
     }
 }
 
-/// Sorts one column that a single rank has: each worker a run of tiles, and then its part of what these make together.
+/// Sorts one column that a single rank has: the keys of each tile by buckets, and from these the tiles of the result.
 fn alone<K: Key>(array: &Array) -> Result<Array> {
     let (world, order, shape) = (array.world(), Order::of(array.dtype()), Shape::new(array.shape())?);
     let (source, target) = (array.part()?, room(world, &shape, array.dtype())?);
-    let (from, to, workers) = (source.tiles().to_vec(), target.tiles().to_vec(), world.workers());
-    let runs = on_workers(world, "sort", workers, move |worker| {
-        let mine = &from[from.len() * worker / workers..from.len() * (worker + 1) / workers];
-        let mut keys: Vec<K> = Vec::with_capacity(mine.iter().map(|tile| tile.rows.len()).sum());
-        for tile in mine {
-            keys.extend(lanes::keys::<K>(&tile.cell.read(), order, false));
+    let split = room(world, &shape, array.dtype())?;
+    let (from, between, to) = (source.tiles().to_vec(), split.tiles().to_vec(), target.tiles().to_vec());
+    let splitters = Splitters::<K>::of_tiles(&from, order);
+    let into = between.clone();
+    let starts = on_workers(world, "split", from.len(), move |tile| {
+        splitters.split_tile(&from[tile].cell.read(), order, cast_slice_mut(&mut into[tile].cell.write()))
+    })?;
+    let ends: Vec<usize> = (0..=BUCKETS).map(|bucket| starts.iter().map(|starts| starts[bucket]).sum()).collect();
+    // A bucket that lies across tiles is sorted once for all of them, the others where their tile is written.
+    let across = |bucket: &usize| {
+        let inner = ends[*bucket] + 1..ends[bucket + 1];
+        to.iter().any(|tile| inner.contains(&tile.rows.start))
+    };
+    let shared: Vec<usize> = (0..BUCKETS).filter(across).collect();
+    let sorted = Arc::new(move |bucket: usize, keys: &mut Vec<K>, room: &mut Vec<K>| {
+        keys.clear();
+        for (tile, starts) in between.iter().zip(&starts) {
+            keys.extend(&cast_slice(&tile.cell.read())[starts[bucket]..starts[bucket + 1]]);
         }
-        radix::sort(&mut keys);
+        radix::sort_with(keys, room);
+    });
+    let (sort, buckets) = (Arc::clone(&sorted), shared.clone());
+    let common = on_workers(world, "sort", shared.len(), move |at| {
+        let mut keys = Vec::new();
+        sort(buckets[at], &mut keys, &mut Vec::new());
         keys
     })?;
-    on_workers(world, "merge", to.len(), move |tile| {
-        let (runs, rows) = (runs.iter().map(Vec::as_slice).collect::<Vec<_>>(), &to[tile].rows);
-        let bounds = runs::cuts(&runs, rows.start).into_iter().zip(runs::cuts(&runs, rows.end));
-        let cut: Vec<&[K]> = runs.iter().zip(bounds).map(|(run, (from, to))| &run[from..to]).collect();
-        let sorted = runs::merge(&cut).into_iter().map(|key| order.bits(key));
-        lanes::into_column(&mut to[tile].cell.write(), 0, 1, sorted);
+    on_workers(world, "sort", to.len(), move |tile| {
+        let Tile { rows, cell } = &to[tile];
+        let mut target = cell.write();
+        let mut target = target.chunks_exact_mut(size_of::<K>());
+        let (mut own, mut scratch) = (Vec::new(), Vec::new());
+        let begun = ends.partition_point(|&end| end <= rows.start) - 1;
+        for bucket in begun..ends.partition_point(|&end| end < rows.end) {
+            let keys = match shared.binary_search(&bucket) {
+                Ok(at) => &common[at],
+                Err(_) => {
+                    sorted(bucket, &mut own, &mut scratch);
+                    &own
+                }
+            };
+            let within = |row: usize| row.clamp(ends[bucket], ends[bucket + 1]) - ends[bucket];
+            for (&key, out) in keys[within(rows.start)..within(rows.end)].iter().zip(&mut target) {
+                out.copy_from_slice(bytes_of(&order.bits(key)));
+            }
+        }
     })?;
     Ok(Array::ready(world, shape, array.dtype(), target))
 }

@@ -1,15 +1,18 @@
 //! Elements by their rank in order, without sorting: for medians and quantiles.
 //!
-//! A rank selects among what it has. Between ranks, all count their candidates by the next bits of the key; only
-//! those that share the bits of the element looked for stay candidates.
+//! A rank selects among what it has: of a long lane, among the buckets in which the elements lie. Between ranks, all
+//! count their candidates by the next bits of the key; only those that share the bits of the element looked for stay
+//! candidates.
 //! Traffic: for each element looked for, 2 KiB for every 8 bits of the key; no element travels.
 
+use super::buckets::{BUCKETS, Splitters};
 use super::key::{Key, Order};
 use super::{by_key, lanes};
 use crate::array::Array;
 use crate::distribution::Layout;
 use crate::error::{Error, Result};
 use crate::exchange::on_workers;
+use crate::tile::Tile;
 use bytemuck::cast_slice;
 use girih_runtime::comm::Reduction;
 use girih_runtime::world::World;
@@ -41,14 +44,17 @@ impl Array {
 
 fn selected<K: Key>(array: &Array, lanes: usize, places: &[usize]) -> Result<Array> {
     let (world, order) = (array.world(), Order::of(array.dtype()));
-    let bytes = Arc::new(array.part()?.to_bytes());
-    let spread = array.layout() == Layout::Rows && world.size() > 1;
-    let found: Vec<K> = if spread {
+    let part = array.part()?;
+    let rows = array.layout() == Layout::Rows;
+    let found: Vec<K> = if rows && world.size() > 1 {
+        let bytes = part.to_bytes();
         let columns: Vec<Arc<Vec<K>>> =
             (0..lanes).map(|lane| Arc::new(lanes::column(&bytes, order, lane, lanes, false))).collect();
         among_ranks(world, &columns, places)?
+    } else if rows && lanes == 1 {
+        among_tiles(world, part.tiles(), order, places)?
     } else {
-        let places = places.to_vec();
+        let (bytes, places) = (part.to_bytes(), places.to_vec());
         on_workers(world, "select", lanes, move |lane| {
             let mut keys = lanes::column::<K>(&bytes, order, lane, lanes, false);
             let select = |&place: &usize| *keys.select_nth_unstable(place).1;
@@ -58,6 +64,43 @@ fn selected<K: Key>(array: &Array, lanes: usize, places: &[usize]) -> Result<Arr
     };
     let bits: Vec<K> = found.into_iter().map(|key| order.bits(key)).collect();
     Array::from_bytes(world, &[lanes, places.len()], array.dtype(), cast_slice(&bits))
+}
+
+/// Of one lane in tiles, which all lie here.
+///
+/// Cost: two passes over the elements; room for those of the buckets in which there are places.
+fn among_tiles<K: Key>(world: &World, tiles: &[Tile], order: Order, places: &[usize]) -> Result<Vec<K>> {
+    let splitters = Arc::new(Splitters::<K>::of_tiles(tiles, order));
+    let tiles = Arc::new(tiles.to_vec());
+    let (count, of, splits) = (tiles.len(), Arc::clone(&tiles), Arc::clone(&splitters));
+    let counts = on_workers(world, "count", count, move |tile| {
+        let mut counts = [0; BUCKETS];
+        let count = |_: &[K], buckets: &[u8]| buckets.iter().for_each(|&bucket| counts[usize::from(bucket)] += 1);
+        splits.runs(&of[tile].cell.read(), order, count);
+        counts
+    })?;
+    let mut ends = vec![0];
+    for bucket in 0..BUCKETS {
+        ends.push(ends[bucket] + counts.iter().map(|counts| counts[bucket]).sum::<usize>());
+    }
+    let bucket_of = |&place: &usize| ends.partition_point(|&end| end <= place) - 1;
+    let mut wanted = [false; BUCKETS];
+    places.iter().for_each(|place| wanted[bucket_of(place)] = true);
+    let picked = on_workers(world, "pick", count, move |tile| {
+        let mut picked = Vec::new();
+        splitters.runs(&tiles[tile].cell.read(), order, |keys, buckets| {
+            let pairs = keys.iter().copied().zip(buckets.iter().copied());
+            picked.extend(pairs.filter(|(_, bucket)| wanted[usize::from(*bucket)]));
+        });
+        picked
+    })?;
+    let mut candidates = vec![Vec::new(); BUCKETS];
+    picked.into_iter().flatten().for_each(|(key, bucket)| candidates[usize::from(bucket)].push(key));
+    let found = places.iter().map(|place| {
+        let bucket = bucket_of(place);
+        *candidates[bucket].select_nth_unstable(place - ends[bucket]).1
+    });
+    Ok(found.collect())
 }
 
 /// A candidate list and what is known of the element looked for.
