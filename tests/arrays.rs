@@ -286,6 +286,30 @@ fn transposes_and_reshapes_move_every_element_once() {
 }
 
 #[test]
+fn what_is_computed_of_columns_stays_with_them() {
+    for [n, d] in MATRICES {
+        let (a, row) = (noise(n * d, 31), noise(d, 32));
+        let (elements, sums) = same_everywhere(|world| {
+            let x = Array::from_slice(world, &[n, d], &a)?.redistribute(Some(1))?;
+            let y = x.multiply(&x)?.subtract(Array::from_slice(world, &[d], &row)?)?;
+            let spread = y.layout() == Layout::Rows;
+            assert_eq!(y.divided_axis(), spread.then_some(1));
+            assert_eq!(y.redistribute(Some(-2))?.divided_axis(), spread.then_some(0));
+            assert_eq!(y.transpose()?.divided_axis(), spread.then_some(0));
+            assert_eq!(y.redistribute(None)?.divided_axis(), None);
+            let whole = bits(&y.to_vec()?);
+            assert_eq!(whole, bits(&y.redistribute(Some(0))?.to_vec()?));
+            assert_eq!(whole, bits(&y.redistribute(None)?.to_vec()?));
+            Ok((whole, y.sum(Some(&[0]), false)?.to_vec::<f64>()?))
+        });
+        let expected: Vec<f64> = (0..n * d).map(|i| a[i] * a[i] - row[i % d]).collect();
+        assert_eq!(elements, bits(&expected), "{n}×{d}");
+        let sum = |column: usize| (0..n).map(|line| expected[line * d + column]).sum();
+        check_close(&sums, &(0..d).map(sum).collect::<Vec<f64>>(), 1e-12);
+    }
+}
+
+#[test]
 fn parts_of_ranks_become_one_array() {
     for (rows, d) in [(20_000_usize, 3_usize), (100, 3), (7, 2000)] {
         let a = noise(rows * d, 13);

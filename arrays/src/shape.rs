@@ -43,6 +43,11 @@ impl Shape {
         Shape(lengths)
     }
 
+    /// The lengths in another order: axis k of the result is axis `order[k]` of this.
+    pub(crate) fn permuted(&self, order: &[usize]) -> Shape {
+        Shape(order.iter().map(|&axis| self.0[axis]).collect())
+    }
+
     /// The number of elements.
     pub fn elements(&self) -> usize {
         self.0.iter().product()

@@ -6,7 +6,7 @@ use crate::numpy;
 use crate::operand::{Lengths, no_scalar, to_array, to_casting, to_dtype, to_operand_beside, to_weak};
 use girih_arrays::array::Operand;
 use girih_arrays::linalg;
-use girih_arrays::{Array, Binary, DType, Layout, Scalar, Unary};
+use girih_arrays::{Array, Binary, DType, Scalar, Unary};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pyclass::CompareOp;
@@ -209,18 +209,25 @@ impl PyArray {
 
     #[getter]
     fn local(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let local = py.detach(|| self.value().local()).map_err(|error| array_error(py, &error))?;
-        numpy::view(py, local)
+        let array = self.value();
+        let (base, order) = array.base();
+        let local = py.detach(|| base.local()).map_err(|error| array_error(py, &error))?;
+        in_order(py, numpy::view(py, local)?, order)
+    }
+
+    #[pyo3(signature = (axis = Some(0)), text_signature = "($self, axis=0)")]
+    fn redistribute(&self, py: Python<'_>, axis: Option<i64>) -> PyResult<PyArray> {
+        detached(py, || self.value().redistribute(axis))
     }
 
     #[getter]
     fn distribution(&self) -> String {
-        match self.value().layout() {
-            Layout::Replicated => "replicated".to_string(),
-            Layout::Rows => {
-                let size = self.value().world().size();
-                format!("rows over {size} rank{}", if size == 1 { "" } else { "s" })
-            }
+        let size = self.value().world().size();
+        let ranks = format!("over {size} rank{}", if size == 1 { "" } else { "s" });
+        match self.value().divided_axis() {
+            None => "replicated".to_string(),
+            Some(0) => format!("rows {ranks}"),
+            Some(axis) => format!("axis {axis} {ranks}"),
         }
     }
 
@@ -330,8 +337,10 @@ impl PyArray {
     }
 
     fn to_numpy(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let bytes = py.detach(|| self.value().to_bytes()).map_err(|error| array_error(py, &error))?;
-        numpy::owned_bytes(py, self.value().shape(), self.value().dtype(), &bytes)
+        let array = self.value();
+        let (base, order) = array.base();
+        let bytes = py.detach(|| base.to_bytes()).map_err(|error| array_error(py, &error))?;
+        in_order(py, numpy::owned_bytes(py, base.shape(), base.dtype(), &bytes)?, order)
     }
 
     fn described(&self) -> String {
@@ -413,4 +422,9 @@ impl Rows {
         let index = girih_arrays::Index::At(self.next - 1);
         viewed(py, || self.array.get().handle().slice(&[index])).map(Some)
     }
+}
+
+/// A NumPy array, or a view of it with its axes in this order.
+fn in_order(py: Python<'_>, array: Py<PyAny>, order: Option<&[usize]>) -> PyResult<Py<PyAny>> {
+    order.map_or(Ok(array.clone_ref(py)), |order| array.call_method1(py, "transpose", (order.to_vec(),)))
 }

@@ -133,18 +133,25 @@ pub(crate) fn asarray<'py>(a: &Bound<'py, PyAny>, dtype: Option<&Bound<'py, PyAn
 #[pyfunction]
 #[pyo3(signature = (part, axis = 0))]
 pub(crate) fn from_local(part: &Bound<'_, PyAny>, axis: i64) -> PyResult<PyArray> {
-    let py = part.py();
-    if axis != 0 {
-        return Err(PyValueError::new_err(format!("axis must be 0, for rows are what ranks divide; not {axis}")));
-    }
+    let (py, numpy) = (part.py(), part.py().import("numpy")?);
     let world = world(py)?;
+    let first = |part: Bound<'_, PyAny>| match axis {
+        0 => elements(&part),
+        _ => elements(&numpy.call_method1("moveaxis", (part, axis, 0))?),
+    };
     // One rank's list of unequal rows, or unsupported dtype, must not leave the others waiting.
-    let read = py.import("numpy")?.call_method1("asarray", (part,)).and_then(|part| elements(&part));
+    let read = numpy.call_method1("asarray", (part,)).and_then(first);
     let agreed = read.as_ref().map(|_| ()).map_err(ToString::to_string);
     let agreed = py.detach(|| world.agree(agreed));
     let (shape, dtype, bytes) = read?;
     agreed.map_err(|error| array_error(py, &error.into()))?;
-    detached(py, || Array::from_local(&world, &shape, dtype, &bytes))
+    let dimensions = shape.len() as i64;
+    let axis = if axis < 0 { axis + dimensions } else { axis };
+    let order: Vec<i64> = (1..=axis).chain([0]).chain(axis + 1..dimensions).collect();
+    detached(py, || {
+        let rows = Array::from_local(&world, &shape, dtype, &bytes)?;
+        if axis == 0 { Ok(rows) } else { rows.permute(&order) }
+    })
 }
 
 /// The rows that a rank, this one if none is named, holds of arrays with so many rows that are divided among ranks.

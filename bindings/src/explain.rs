@@ -40,11 +40,13 @@ fn described<'py>(py: Python<'py>, step: &Step) -> PyResult<Bound<'py, PyDict>> 
     Ok(row)
 }
 
-/// The rows at which each tile of each rank ends; one tile that is whole on each rank of an array that is not divided.
+/// The places along the divided axis at which each tile of each rank ends; one tile that is whole on each rank of an
+/// array that is not divided.
 #[pyfunction]
 #[pyo3(signature = (x, /))]
 pub(crate) fn tiles(x: &PyArray) -> Vec<Vec<usize>> {
     let array = x.value();
+    let (array, _) = array.base();
     let (rows, ranks) = (array.distribution(), array.world().size());
     let ends = |rank: usize| match array.layout() {
         Layout::Replicated => vec![array.rows_of(Rank::from(rank)).end],

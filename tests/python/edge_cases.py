@@ -240,6 +240,7 @@ CASES = {
     "clip": lambda m, a: m.clip(a([1, 5, 9]), 2, 6),
     "clip to floats": lambda m, a: m.clip(a([1, 5, 9]), 2, 6.5),
     "clip below only": lambda m, a: m.clip(a([1, 5, 9]), 2, None),
+    "clip to what no element can pass": lambda m, a: m.clip(a([1, 5, 9]).astype("uint8"), -1, 300),
     "clip with crossed bounds": lambda m, a: m.clip(a([1, 5, 9]), 6, 2),
     "where broadcasts": lambda m, a: m.where(a([[True], [False]]), a([1, 2]), 0.5),
     "where of numbers as truth": lambda m, a: m.where(a([0.0, NAN, 2.0]), 1, 0),

@@ -64,7 +64,7 @@ impl Array {
             return done.map(|()| Array { world: world.clone(), node });
         }
         if node.height > HEIGHT_MAX || (node.layout == Layout::Replicated && is_immediate(&node)) {
-            evaluate(world, &node)?;
+            evaluate(world, computed(&node))?;
         }
         Ok(Array { world: world.clone(), node })
     }
@@ -146,20 +146,20 @@ impl Array {
         self.node.layout == Layout::Replicated && self.node.bytes() <= AT_HAND_BYTES_MAX && self.node.is_there()
     }
 
-    /// What computing the value would do on this rank. Nothing is computed or sent.
+    /// What computing the value, as [`Array::wait`] does, would do on this rank. Nothing is computed or sent.
     ///
     /// # Errors
     /// Local: `Error::Runtime` if there is no room for the results.
     pub fn explain(&self) -> Result<Explanation> {
-        explain(&self.world, &self.node)
+        explain(&self.world, computed(&self.node))
     }
 
-    /// Computes the value. Collective.
+    /// Computes the value where the array lies: of one with a base, the base's. Collective.
     ///
     /// # Errors
     /// `Error::Runtime`, as `World::run`.
     pub fn wait(&self) -> Result<()> {
-        evaluate(&self.world, &self.node)
+        evaluate(&self.world, computed(&self.node))
     }
 
     /// This rank's blocks. Collective unless the value is there.
@@ -202,7 +202,7 @@ impl Array {
             return Ok(self.clone());
         }
         let gathered = Array { world: self.world.clone(), node: expr::gather(&self.node) };
-        gathered.wait()?;
+        evaluate(&self.world, &gathered.node)?;
         Ok(gathered)
     }
 
@@ -249,6 +249,11 @@ impl Array {
         }
         Ok(Scalar::from_bytes(self.dtype(), &self.to_bytes()?))
     }
+}
+
+/// The node whose value holds the elements of this one.
+fn computed(node: &Arc<Node>) -> &Arc<Node> {
+    expr::spread(node).map_or(node, |permuted| &permuted.base)
 }
 
 impl fmt::Debug for Array {

@@ -1,9 +1,11 @@
 //! Elements at other places: slices, transposes, other shapes.
 
 use super::Array;
+use crate::distribution::Layout;
 use crate::error::{Error, Result};
-use crate::expr::{self, Index, Picked, View};
+use crate::expr::{self, Index, Permuted, Picked, View};
 use crate::shape::{Shape, broadcast, normalise_axis};
+use std::sync::Arc;
 
 impl Array {
     /// Basic indexing, with NumPy's meaning. The result is a copy, made when it is needed.
@@ -20,10 +22,13 @@ impl Array {
 
     /// Axes in reverse order.
     ///
+    /// Cost: nothing moves until rows of the result are asked for; see [`Array::base`].
+    ///
     /// # Errors
     /// As [`Array::wait`], if much was recorded before.
     pub fn transpose(&self) -> Result<Array> {
-        self.with(expr::transpose(self.node()))
+        let order: Vec<usize> = (0..self.shape().len()).rev().collect();
+        self.with(expr::permute(self.node(), &order))
     }
 
     /// Axes in the given order.
@@ -39,11 +44,7 @@ impl Array {
         if (0..dimensions).any(|axis| !order.contains(&axis)) {
             return Err(Error::Shape("repeated axis in transpose".to_string()));
         }
-        if order == [1, 0] {
-            return self.transpose();
-        }
-        let lengths: Vec<usize> = order.iter().map(|&axis| self.shape()[axis]).collect();
-        self.with(expr::view(self.node(), View::permuted(&self.node().shape, &order), Shape::new(&lengths)?))
+        self.with(expr::permute(self.node(), &order))
     }
 
     /// The same elements in row-major order under another shape; one length may be -1.
@@ -58,6 +59,41 @@ impl Array {
             return Ok(self.clone());
         }
         self.with(expr::view(self.node(), View::flat(), shape))
+    }
+
+    /// The array that is divided by rows, or whole, and has the elements of this one; and, if it is another one, the
+    /// order of its axes: axis k of this one is axis `order[k]` of that.
+    pub fn base(&self) -> (Array, Option<&[usize]>) {
+        match expr::spread(self.node()) {
+            Some(Permuted { base, order }) => (Array::recorded(self.world(), Arc::clone(base)), Some(order)),
+            None => (self.clone(), None),
+        }
+    }
+
+    /// The axis along which the array is divided among ranks; none if it is whole on every rank.
+    pub fn divided_axis(&self) -> Option<usize> {
+        let place = |permuted: &Permuted| permuted.order.iter().position(|&axis| axis == 0);
+        match self.layout() {
+            Layout::Replicated => None,
+            Layout::Rows => expr::spread(self.node()).map_or(Some(0), place),
+        }
+    }
+
+    /// The same elements divided among ranks along an axis, or whole on every rank. Small arrays stay whole.
+    ///
+    /// What is computed of an array element by element, and its reductions and running results, stay where it lies.
+    ///
+    /// Cost: elements that change their rank travel, when the result is needed; whole: at once, all to all ranks.
+    ///
+    /// # Errors
+    /// Replicated: `Error::Axis`. Else as [`Array::wait`].
+    pub fn redistribute(&self, axis: Option<i64>) -> Result<Array> {
+        let axis = axis.map(|axis| normalise_axis(axis, self.shape().len())).transpose()?;
+        match axis {
+            None => self.gather(),
+            Some(_) if Layout::of(&self.node().shape, self.dtype()) == Layout::Replicated => Ok(self.clone()),
+            Some(axis) => self.with(expr::redistribute(self.node(), axis)),
+        }
     }
 
     /// The array repeated along axes of length 1 and along new axes in front.

@@ -1,6 +1,7 @@
 //! Shapes, types and layouts of what is recorded, and the errors that NumPy's users expect.
 
 use super::node::{Node, Recorded, Reduction};
+use super::permute::{self, inverse, on_bases, permute};
 use super::view::View;
 use crate::distribution::Layout;
 use crate::dtype::{DType, Kind, Scalar};
@@ -43,6 +44,9 @@ pub(crate) fn cast(input: &Arc<Node>, dtype: DType) -> Arc<Node> {
 
 /// Records `operation`, on inputs of type `dtype` (the condition of a selection aside).
 fn map(operation: Operation, shape: Shape, dtype: DType, inputs: Vec<Arc<Node>>) -> Arc<Node> {
+    if let Some((order, inputs)) = on_bases(&shape, &inputs) {
+        return permute(&map(operation, shape.permuted(&inverse(&order)), dtype, inputs), &order);
+    }
     let result = operation.result(dtype);
     let layout = Layout::of(&shape, result);
     Node::recorded(shape, result, layout, Recorded::Map { operation, inputs })
@@ -166,6 +170,9 @@ pub(crate) fn select(condition: &Operand, yes: &Operand, no: &Operand) -> Result
 }
 
 pub(crate) fn reduce(reduction: Reduction, input: &Arc<Node>, keep: bool) -> Result<Arc<Node>> {
+    if let Some(result) = permute::reduced(&reduction, input, keep) {
+        return result;
+    }
     let (fold, axes) = (reduction.fold, &reduction.axes);
     let kept = |axis: &usize| !axes.contains(axis);
     let lengths: Vec<usize> = if keep {
@@ -180,6 +187,7 @@ pub(crate) fn reduce(reduction: Reduction, input: &Arc<Node>, keep: bool) -> Res
         return Err(Error::Shape(format!("zero-size array to reduction operation {name} which has no identity")));
     }
     let input = if matches!(fold, Fold::All | Fold::Any) { cast(input, DType::Bool) } else { Arc::clone(input) };
+    let input = divided(&input);
     let dtype = match (fold, input.dtype) {
         (_, dtype) if reduction.divisor.is_some() => dtype.to_mean(),
         (Fold::Sum | Fold::Product, dtype) => dtype.to_sum(),
@@ -197,11 +205,21 @@ pub(crate) fn reduce(reduction: Reduction, input: &Arc<Node>, keep: bool) -> Res
 
 /// Running results along an axis.
 pub(crate) fn scan(fold: Fold, input: &Arc<Node>, axis: usize) -> Arc<Node> {
+    if let Some(result) = permute::scanned(fold, input, axis) {
+        return result;
+    }
+    let input = &divided(input);
     let dtype = if matches!(fold, Fold::Sum | Fold::Product) { input.dtype.to_sum() } else { input.dtype };
     let layout = Layout::of(&input.shape, dtype);
     // As reductions do not, a scan never spreads rows that were whole.
     let input = if layout == input.layout { Arc::clone(input) } else { cast(input, dtype) };
     Node::recorded(input.shape.clone(), dtype, layout, Recorded::Scan { fold, axis, input })
+}
+
+/// The array by rows if it is large, also where it was gathered: its leaves then do not depend on that.
+fn divided(input: &Arc<Node>) -> Arc<Node> {
+    let whole = input.layout == Layout::Replicated && Layout::of(&input.shape, input.dtype) == Layout::Rows;
+    if whole { view(input, View::identity(&input.shape), input.shape.clone()) } else { Arc::clone(input) }
 }
 
 /// What is left of no elements: what changes nothing, divided as the rest would be.
@@ -216,16 +234,6 @@ fn of_nothing(reduction: &Reduction) -> Scalar {
 pub(crate) fn view(input: &Arc<Node>, view: View, shape: Shape) -> Arc<Node> {
     let layout = Layout::of(&shape, input.dtype);
     Node::recorded(shape, input.dtype, layout, Recorded::View { input: Arc::clone(input), view })
-}
-
-pub(crate) fn transpose(input: &Arc<Node>) -> Arc<Node> {
-    if input.shape.len() < 2 {
-        return Arc::clone(input);
-    }
-    let order: Vec<usize> = (0..input.shape.len()).rev().collect();
-    let lengths: Vec<usize> = order.iter().map(|&axis| input.shape[axis]).collect();
-    let (shape, view) = (Shape::from_lengths(lengths), View::permuted(&input.shape, &order));
-    if input.shape.len() == 2 { Node::transpose_of(input, shape, view) } else { self::view(input, view, shape) }
 }
 
 /// What a kernel of its own makes of arrays, the first `aligned` of which have as many rows as the result.
@@ -284,10 +292,10 @@ pub(crate) fn product(lhs: &Arc<Node>, rhs: &Arc<Node>) -> Result<Arc<Node>> {
 
 /// The transpose of the left side of a product where it is at hand: multiplying across its rows moves no data.
 fn standing(lhs: &Arc<Node>) -> Option<Arc<Node>> {
-    match (&lhs.transposed, lhs.layout) {
+    match (&lhs.permuted, lhs.layout) {
         _ if lhs.shape.len() == 1 => Some(Arc::clone(lhs)),
-        (Some(x), _) => Some(Arc::clone(x)),
-        (None, Layout::Replicated) => Some(transpose(lhs)),
+        (Some(permuted), _) => Some(Arc::clone(&permuted.base)),
+        (None, Layout::Replicated) => Some(permute(lhs, &[1, 0])),
         (None, Layout::Rows) => None,
     }
 }

@@ -5,12 +5,13 @@
 
 mod infer;
 mod node;
+mod permute;
 mod view;
 
 pub(crate) use infer::{
-    Operand, binary, cast, custom, fill, gather, out_of_bounds, product, reduce, scan, select, sequence, transpose,
-    unary, view,
+    Operand, binary, cast, custom, fill, gather, out_of_bounds, product, reduce, scan, select, sequence, unary, view,
 };
-pub(crate) use node::{Node, Piece, Recorded, Reduction};
+pub(crate) use node::{Node, Permuted, Piece, Recorded, Reduction};
+pub(crate) use permute::{inverse, permute, redistribute, spread};
 pub use view::Index;
 pub(crate) use view::{Picked, View};

@@ -26,8 +26,8 @@ pub(crate) struct Node {
     pub(crate) layout: Layout,
     /// Recorded operations on the longest way down to something that was there when this was recorded.
     pub(crate) height: usize,
-    /// The matrix that this one is the transpose of.
-    pub(crate) transposed: Option<Arc<Node>>,
+    /// The array that this one shows with its axes in another order.
+    pub(crate) permuted: Option<Permuted>,
     /// Whether an evaluation has computed this node without keeping its value.
     passed: AtomicBool,
     state: Mutex<State>,
@@ -37,6 +37,13 @@ pub(crate) struct Node {
 enum State {
     Recorded(Arc<Recorded>),
     Ready(Arc<Part>),
+}
+
+/// An array and an order of its axes: axis k of what is shown is axis `order[k]` of the base, which is no such view.
+#[derive(Debug)]
+pub(crate) struct Permuted {
+    pub(crate) base: Arc<Node>,
+    pub(crate) order: Vec<usize>,
 }
 
 /// How a node is computed.
@@ -93,11 +100,12 @@ impl Node {
         Node::new(shape, dtype, layout, height, None, State::Recorded(Arc::new(recorded)))
     }
 
-    pub(crate) fn transpose_of(input: &Arc<Node>, shape: Shape, view: View) -> Arc<Node> {
-        let layout = Layout::of(&shape, input.dtype);
-        let recorded = Recorded::View { input: Arc::clone(input), view };
-        let height = 1 + input.height_now();
-        Node::new(shape, input.dtype, layout, height, Some(Arc::clone(input)), State::Recorded(Arc::new(recorded)))
+    pub(crate) fn permuted(permuted: Permuted) -> Arc<Node> {
+        let Permuted { base, order } = &permuted;
+        let (shape, dtype, height) = (base.shape.permuted(order), base.dtype, 1 + base.height_now());
+        let recorded = Recorded::View { input: Arc::clone(base), view: View::permuted(&base.shape, order) };
+        let layout = Layout::of(&shape, dtype);
+        Node::new(shape, dtype, layout, height, Some(permuted), State::Recorded(Arc::new(recorded)))
     }
 
     pub(crate) fn ready(shape: Shape, dtype: DType, part: Part) -> Arc<Node> {
@@ -115,11 +123,11 @@ impl Node {
         dtype: DType,
         layout: Layout,
         height: usize,
-        transposed: Option<Arc<Node>>,
+        permuted: Option<Permuted>,
         state: State,
     ) -> Arc<Node> {
         let (passed, state) = (AtomicBool::new(false), Mutex::new(state));
-        Arc::new(Node { shape, dtype, layout, height, transposed, passed, state })
+        Arc::new(Node { shape, dtype, layout, height, permuted, passed, state })
     }
 
     /// The value, if it was computed.

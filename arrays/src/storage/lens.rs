@@ -25,8 +25,8 @@ pub(super) struct Lens {
 pub(super) enum Step {
     /// Elements picked by a view.
     Picked(View),
-    /// The transpose of a matrix.
-    Transposed,
+    /// Axes in another order.
+    Permuted(Vec<usize>),
     /// All elements in row-major order.
     Reshaped,
 }
@@ -122,9 +122,19 @@ impl Strided {
         Some(Strided { shape: shape.clone(), offset: self.offset, strides })
     }
 
-    /// The whole of a storage of this shape, element for element.
-    pub(super) fn is_whole(&self, storage: &Shape) -> bool {
-        self.shape == *storage && *self == Strided::whole(storage)
+    /// The order of its axes in which this shows the whole of a storage of this shape, if it does.
+    pub(super) fn order_of(&self, storage: &Shape) -> Option<Vec<usize>> {
+        if self.offset != 0 || self.shape.len() != storage.len() {
+            return None;
+        }
+        let strides = storage.strides();
+        let mut order = Vec::with_capacity(storage.len());
+        for axis in self.shape.iter().zip(&self.strides) {
+            let same = |from: &usize| !order.contains(from) && axis == (&storage[*from], &strides[*from]);
+            let found = (0..storage.len()).find(same)?;
+            order.push(found);
+        }
+        Some(order)
     }
 
     /// As rows of a storage of this shape and steps within them, if the elements lie so.
@@ -166,6 +176,11 @@ impl Lens {
         Arc::new(Lens { parent: parent.cloned(), step, place, writable, value: Mutex::new(None) })
     }
 
+    /// Whether this shows the whole of the storage with its axes in another order.
+    pub(super) fn permutes_all(&self) -> bool {
+        self.parent.is_none() && matches!(&self.step, Step::Permuted(order) if !order.is_sorted())
+    }
+
     /// The value of the view, given a version of the storage; computed once if the version has a number.
     pub(super) fn node(&self, storage: &Arc<Node>, version: Option<u64>) -> Arc<Node> {
         let Some(version) = version else { return self.step_from(storage, None) };
@@ -180,6 +195,13 @@ impl Lens {
         node
     }
 
+    /// Gives up the value, which can be had again.
+    pub(super) fn forget(&self) {
+        let value = self.value.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // Outside of the lock: this may be the end of other nodes.
+        drop(value);
+    }
+
     fn step_from(&self, storage: &Arc<Node>, version: Option<u64>) -> Arc<Node> {
         let shape = &self.place.shape;
         if let (Step::Picked(_), Some(_), Some(view)) = (&self.step, &self.parent, self.place.over(&storage.shape)) {
@@ -188,7 +210,7 @@ impl Lens {
         let parent = self.parent.as_ref().map_or_else(|| Arc::clone(storage), |parent| parent.node(storage, version));
         match &self.step {
             Step::Picked(view) => expr::view(&parent, view.clone(), shape.clone()),
-            Step::Transposed => expr::transpose(&parent),
+            Step::Permuted(order) => expr::permute(&parent, order),
             Step::Reshaped => expr::view(&parent, View::flat(), shape.clone()),
         }
     }

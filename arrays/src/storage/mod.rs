@@ -13,7 +13,7 @@ use crate::distribution::Layout;
 use crate::dtype::{DType, Scalar};
 use crate::error::{Error, Result};
 use crate::evaluate::overwrite;
-use crate::expr::{self, Index, Node, Piece, Recorded, View};
+use crate::expr::{self, Index, Node, Permuted, Piece, Recorded, View};
 use crate::shape::{Shape, broadcast, normalise_axis};
 use girih_runtime::world::World;
 use lens::{Lens, Step, Strided};
@@ -45,8 +45,7 @@ const BUSY: &str = "an array was used by one thread while another one wrote it";
 impl Handle {
     /// A handle of its own for a value.
     pub fn new(array: Array) -> Handle {
-        let node = Arc::clone(array.node());
-        Handle { world: array.world().clone(), state: Mutex::new(State::Own(Some(node))) }
+        Handle { world: array.world().clone(), state: Mutex::new(State::of(array.node())) }
     }
 
     /// The world that the array lives in.
@@ -88,10 +87,11 @@ impl Handle {
         if let State::Shared(storage, lens) = &*state
             && Arc::strong_count(storage) == 1
             && lens.as_ref().is_none_or(|lens| lens.writable)
+            && let (version, current) = storage.now()
+            && !lens.as_ref().is_some_and(|lens| lens.permutes_all() && current.layout == Layout::Rows)
         {
-            let (version, current) = storage.now();
             let node = lens.as_ref().map_or_else(|| Arc::clone(&current), |lens| lens.node(&current, Some(version)));
-            *state = State::Own(Some(node));
+            *state = State::of(&node);
         }
         state
     }
@@ -156,11 +156,8 @@ impl Handle {
         if (0..dimensions).any(|axis| !order.contains(&axis)) {
             return Err(Error::Shape("repeated axis in transpose".to_string()));
         }
-        let step = match &order[..] {
-            [1, 0] => Step::Transposed,
-            _ => Step::Picked(View::permuted(&place.shape, &order)),
-        };
-        Ok(self.seen(step, place.permuted(&order), true))
+        let place = place.permuted(&order);
+        Ok(self.seen(Step::Permuted(order), place, true))
     }
 
     /// The same elements in row-major order under another shape: a view where steps can say so, else a copy.
@@ -313,10 +310,12 @@ impl Handle {
         match shared {
             Err(old) => {
                 let new = run(self, &old, None);
-                *self.state() = State::Own(Some(new.as_ref().map_or_else(|_| Arc::clone(&old), Arc::clone)));
+                *self.state() = State::of(new.as_ref().unwrap_or(&old));
                 new.map(drop)
             }
             Ok((storage, lens)) => {
+                // What it showed is past after this, and must not be another holder of what is written.
+                lens.iter().for_each(|lens| lens.forget());
                 let old = storage.current().1.take().expect(BUSY);
                 let new = run(self, &old, lens.as_ref());
                 let mut current = storage.current();
@@ -332,8 +331,8 @@ impl Handle {
         if lens.place.shape.elements() == 0 {
             return Ok(Arc::clone(storage));
         }
-        if lens.place.is_whole(&storage.shape) {
-            return Ok(expanded(value, &lens.place.shape));
+        if let Some(order) = lens.place.order_of(&storage.shape) {
+            return Ok(expr::permute(&expanded(value, &lens.place.shape), &expr::inverse(&order)));
         }
         if let Some(to) = lens.place.over(&storage.shape) {
             return overwrite(&self.world, storage, vec![piece(value, &lens.place.shape, to)]);
@@ -343,7 +342,7 @@ impl Handle {
         let old = parent.as_ref().unwrap_or(storage);
         let new = match &lens.step {
             Step::Picked(view) => overwrite(&self.world, old, vec![piece(value, &lens.place.shape, view.clone())])?,
-            Step::Transposed => expr::transpose(&expanded(value, &lens.place.shape)),
+            Step::Permuted(order) => expr::permute(&expanded(value, &lens.place.shape), &expr::inverse(order)),
             Step::Reshaped => expr::view(&expanded(value, &lens.place.shape), View::flat(), old.shape.clone()),
         };
         drop(parent);
@@ -383,6 +382,18 @@ impl Handle {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// A value that no other handle shares. One that is not divided by its rows is a view of its base, so that parts of
+    /// it are found and written where they lie.
+    fn of(node: &Arc<Node>) -> State {
+        let Some(Permuted { base, order }) = expr::spread(node) else { return State::Own(Some(Arc::clone(node))) };
+        let place = Strided::whole(&base.shape).permuted(order);
+        let lens = Lens::new(None, Step::Permuted(order.clone()), place, true);
+        let storage = Storage { shape: base.shape.clone(), current: Mutex::new((0, Some(Arc::clone(base)))) };
+        State::Shared(Arc::new(storage), Some(lens))
     }
 }
 

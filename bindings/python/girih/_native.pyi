@@ -204,7 +204,7 @@ class Array(ArrayMethods):
         """The transpose."""
     @property
     def local(self) -> NDArray[Any]:
-        """This rank's rows, as a read-only NumPy view; the whole of a replicated array. Waits for the value."""
+        """This rank's part, as a read-only NumPy view; the whole of a replicated array. Waits for the value."""
     @property
     def distribution(self) -> str:
         """How the array lies on the ranks, in words.
@@ -212,6 +212,17 @@ class Array(ArrayMethods):
         >>> import girih as gr
         >>> gr.zeros(3).distribution
         'replicated'
+        """
+    def redistribute(self, axis: int | None = 0) -> Array:
+        """The same values divided among the ranks along `axis`, or, for None, whole on every rank.
+
+        Elementwise operations, reductions and running results of an array stay where it lies. Transposes are free: the
+        columns of `x` are the rows of `x.T`. Arrays of at most 64 KiB stay whole on every rank.
+
+        >>> import girih as gr
+        >>> x = gr.ones((300, 100)).redistribute(axis=1)
+        >>> x.distribution == x.T.distribution.replace("rows", "axis 1")
+        True
         """
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """The whole array as NumPy's, on every rank; collective, and as large as the array."""
@@ -388,7 +399,8 @@ def asarray(a: _Operand, dtype: DTypeLike | None = None) -> Array:
 
 def from_local(part: NDArray[Any], axis: int = 0) -> Array:
     """An array from the ranks' own parts, joined in rank order. Collective: ValueError on every rank if parts differ
-    in dtype or in any length but that of `axis`. Rows move to the ranks that own them."""
+    in dtype or in any length but that of `axis`, along which the result is divided among the ranks. What other ranks
+    own moves there."""
 
 def rows_of_rank(rows: int, rank: int | None = None) -> tuple[int, int]:
     """The rows, from the first to behind the last, that a rank (this one if none is named) holds of an array with so

@@ -172,36 +172,42 @@ def array_html(x: Array) -> str:
 
 _SIDE = 160
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
+_LINE = "stroke='white' stroke-width='0.5'/>"
 # Lines of tiles that can still be told apart.
 _LINES_MAX = 64
 
 
 def _tiles_svg(x: Array) -> str:
-    """Ranks as bands of colour from the first row to the last, tiles as lines in them."""
+    """Ranks as bands of colour along the axis that they divide, downwards for rows, tiles as lines in them."""
     tiles = _native.tiles(x)
     total = max((ends[-1] for ends in tiles if ends), default=0)
     if x.distribution == "replicated" or total == 0:
         return ""
+    downwards = x.distribution.startswith("rows")
+    places = "rows" if downwards else "places"
     parts, begin = [], 0
     for rank, ends in enumerate(tiles):
         if not ends:
             continue
-        top, bottom = _SIDE * begin / total, _SIDE * ends[-1] / total
+        first, last = _SIDE * begin / total, _SIDE * ends[-1] / total
         colour = _COLOURS[rank % len(_COLOURS)]
-        title = f"rank {rank}: rows {begin} to {ends[-1] - 1}, {len(ends)} tile(s)"
+        title = f"rank {rank}: {places} {begin} to {ends[-1] - 1}, {len(ends)} tile(s)"
+        band = (0.0, first, float(_SIDE), last - first) if downwards else (first, 0.0, last - first, float(_SIDE))
         parts.append(
-            f"<rect x='0' y='{top:.1f}' width='{_SIDE}' height='{bottom - top:.1f}' fill='{colour}' stroke='white'>"
-            f"<title>{title}</title></rect>"
+            "<rect x='{:.1f}' y='{:.1f}' width='{:.1f}' height='{:.1f}' ".format(*band)
+            + f"fill='{colour}' stroke='white'><title>{title}</title></rect>"
         )
         if len(ends) <= _LINES_MAX:
             for end in ends[:-1]:
-                y = _SIDE * end / total
-                parts.append(f"<line x1='0' x2='{_SIDE}' y1='{y:.1f}' y2='{y:.1f}' stroke='white' stroke-width='0.5'/>")
-        if bottom - top > 12:
-            middle = (top + bottom) / 2 + 4
-            parts.append(f"<text x='{_SIDE + 6}' y='{middle:.1f}' font-size='11'>rank {rank}</text>")
+                at = _SIDE * end / total
+                line = (0.0, at, float(_SIDE), at) if downwards else (at, 0.0, at, float(_SIDE))
+                parts.append("<line x1='{:.1f}' y1='{:.1f}' x2='{:.1f}' y2='{:.1f}' ".format(*line) + _LINE)
+        if last - first > 12:
+            middle = (first + last) / 2
+            x_of, y_of = (_SIDE + 6, middle + 4) if downwards else (first + 2, _SIDE + 12)
+            parts.append(f"<text x='{x_of:.1f}' y='{y_of:.1f}' font-size='11'>rank {rank}</text>")
         begin = ends[-1]
-    return f"<svg width='{_SIDE + 60}' height='{_SIDE}'>{''.join(parts)}</svg>"
+    return f"<svg width='{_SIDE + 60}' height='{_SIDE + (0 if downwards else 16)}'>{''.join(parts)}</svg>"
 
 
 def _aligned(rows: list[list[str]], first: int, last: int) -> list[str]:

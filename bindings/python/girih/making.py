@@ -324,7 +324,7 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     first = np.asarray(func1d(np.asarray(lines[(0,) * (x.ndim - 1)]), *args, **kwargs))
     count = math.prod(lines.shape[:-1])
     flat = lines.reshape(count, lines.shape[-1]).copy()
-    mine = flat.local
+    mine = flat.redistribute(0).local
     found = np.empty((len(mine), *first.shape), first.dtype)
     for number, line in enumerate(mine):
         found[number] = func1d(line, *args, **kwargs)

@@ -89,7 +89,13 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: 
     if (a_min is not None or a_max is not None) and (min is not None or max is not None):
         raise ValueError("Passing `min` or `max` keyword argument when `a_min` and `a_max` are provided is forbidden.")
     low, high = (a_min, a_max) if min is None and max is None else (min, max)
-    return _place("clip", _native.clip(_as_array(a), low, high), out, True, "same_kind")
+    array = _as_array(a)
+    if array.dtype.kind in "iu":
+        # A Python integer that no element can pass is no bound.
+        limits = np.iinfo(array.dtype)
+        low = None if type(low) is int and low <= limits.min else low
+        high = None if type(high) is int and high >= limits.max else high
+    return _place("clip", _native.clip(array, low, high), out, True, "same_kind")
 
 
 def real(val: Any) -> Array:

@@ -37,7 +37,7 @@ class Rows:
         self.distributed = self.stored or isinstance(X, _native.Array)
         self.sparse = not self.distributed and hasattr(X, "tocsr")
         if self.distributed:
-            self.values: Any = X
+            self.values: Any = X if self.stored else X.redistribute(0)
         elif self.sparse:
             self.values = _csr(X, name)
         else:

@@ -71,10 +71,10 @@ def read_rows(
 
 def own_rows(x: Array) -> tuple[int, int, NDArray[Any]]:
     """The rows of an array that this rank writes, and their elements; an array of no axes counts as one row."""
-    local = x.local
     if x.ndim == 0:
         start, stop = _native.rows_of_rank(1)
-        return start, stop, local.reshape(1)[start:stop]
+        return start, stop, x.local.reshape(1)[start:stop]
+    local = x.redistribute(0).local
     start, stop = _native.rows_of_rank(x.shape[0])
     # A small array is whole on every rank.
     return start, stop, local[start:stop] if len(local) == x.shape[0] else local

@@ -33,6 +33,7 @@ class Shown:
 
 def own_rows(array: Any, number: int, shown: Shown) -> HeldRows:
     """This rank's rows of an array, and where they begin; those of one array share a copy, if any. Collective."""
+    array = array.redistribute(0) if array.ndim else array
     rows = array.local
     if rank_and_size()[1] == 1 or array.distribution == "replicated":
         held = HeldRows(rows, 0, number, spread=False)
@@ -50,7 +51,7 @@ def row_starts(array: Any) -> list[int]:
     """The first row of each rank, and the number of all rows. Collective."""
     from girih import _native
 
-    counts = [int(part) for part in _native.all_gather_bytes(b"%d" % len(array.local))]
+    counts = [int(part) for part in _native.all_gather_bytes(b"%d" % len(array.redistribute(0).local))]
     return [sum(counts[:rank]) for rank in range(len(counts) + 1)]
 
 
