@@ -3,7 +3,7 @@
 use girih_runtime::comm::Reduction;
 use girih_runtime::error::Error;
 use girih_runtime::graph::{Access, Body, GraphBuilder};
-use girih_runtime::ids::Rank;
+use girih_runtime::ids::{Rank, Tag};
 use girih_runtime::local;
 use girih_runtime::memory::Memory;
 use girih_runtime::stepwise::Turns;
@@ -359,5 +359,42 @@ fn what_is_sent_is_made_first() {
         // In lanes the tasks of one depth are run before those of the next; else a path to the end of its own.
         let order = order_of_rank_0(6, 3, seed);
         assert!([[5, 6, 7, 8, 0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5, 6, 7, 8]].contains(&order[..].try_into().unwrap()));
+    }
+}
+
+#[test]
+fn messages_with_the_tag_of_earlier_ones_are_not_taken_for_them() {
+    // Long enough to travel alone.
+    const BYTES: usize = 1024;
+    let messages = Tag::GRAPH_TAGS as usize + 3000;
+    let results = local::run(2, 2, 5, |world| {
+        let wrong = Arc::new(AtomicUsize::new(0));
+        let mut graph = world.graph("many messages");
+        for number in 0..messages {
+            let block = graph.block(Rank(0), BYTES)?;
+            graph.task("write", Rank(0), 0, &[Access::Write(block)], || {
+                Box::new(move |context| {
+                    // The first comes last, when the one that has its tag again could have been sent.
+                    if number == 0 {
+                        std::thread::sleep(Duration::from_millis(300));
+                    }
+                    context.write(0).of_mut::<usize>()[0] = number;
+                    Ok(())
+                })
+            })?;
+            graph.task("read", Rank(1), 0, &[Access::Read(block)], || {
+                let wrong = Arc::clone(&wrong);
+                Box::new(move |context| {
+                    // Relaxed: read when the graph has run.
+                    wrong.fetch_add(usize::from(context.read(0).of::<usize>()[0] != number), Relaxed);
+                    Ok(())
+                })
+            })?;
+        }
+        world.run(&Arc::new(graph.finish()?))?;
+        Ok::<_, Error>(wrong.load(Relaxed)) // Relaxed: as above
+    });
+    for wrong in results.expect("the worlds start") {
+        assert_eq!(wrong.expect("no rank fails"), 0);
     }
 }

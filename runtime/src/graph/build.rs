@@ -4,10 +4,11 @@ use super::node::{Access, Body, Node, Operation};
 use super::open::Open;
 use super::parcel::{Filling, Parcel};
 use super::rooms::{Arrival, Rooms};
+use super::tags::Tags;
 use super::{Claim, Graph, Recorded};
 use crate::error::Result;
 use crate::fingerprint::Fingerprint;
-use crate::ids::{BlockId, NodeId, Rank, Tag};
+use crate::ids::{BlockId, NodeId, Rank};
 use crate::memory::{BlockCell, Grant, Memory, Order};
 use crate::sync::atomic::AtomicBool;
 use std::cmp::Reverse;
@@ -43,7 +44,7 @@ pub struct GraphBuilder {
     pub(super) after_collective: u32,
     /// The least depth of what follows everything.
     pub(super) deepest: u32,
-    tags: u32,
+    pub(super) tags: Tags,
     /// Tasks and collectives of all ranks so far.
     pub(super) recorded: u32,
     /// By sender and receiver, on all ranks.
@@ -121,7 +122,7 @@ impl GraphBuilder {
             depth: 0,
             after_collective: 0,
             deepest: 0,
-            tags: 0,
+            tags: Tags::default(),
             recorded: 0,
             open_parcels: HashMap::new(),
             parcels: Vec::new(),
@@ -270,7 +271,7 @@ impl GraphBuilder {
             fingerprint: self.fingerprint,
             agreed: AtomicBool::new(false),
             fine: AtomicBool::new(false),
-            throttled: rooms.throttled,
+            throttled: rooms.throttled || self.tags.used_again(),
             lanes: OnceLock::new(),
         }))
     }
@@ -294,18 +295,12 @@ impl GraphBuilder {
         let (tag, blocks) = (self.new_tag(), 0..0);
         if home == self.rank {
             let cell = Some(Arc::clone(self.copy(block).cell()));
-            self.add(Operation::Send { to: rank, tag, cell, blocks }, &[Access::Read(block)]);
+            let node = self.add(Operation::Send { to: rank, tag, cell, blocks }, &[Access::Read(block)]);
+            self.follow_tag(node);
         } else if rank == self.rank {
             self.receive(block, |cell| Operation::Receive { from: home, tag, cell, blocks });
         }
         Ok(())
-    }
-
-    /// Tags wrap; a pair of ranks keeps the order of equal ones.
-    pub(super) fn new_tag(&mut self) -> Tag {
-        let tag = Tag(self.tags % Tag::GRAPH_TAGS);
-        self.tags = self.tags.wrapping_add(1);
-        tag
     }
 
     /// Room for another rank's short block, unless there is some.
@@ -327,7 +322,8 @@ impl GraphBuilder {
             let readers = &mut self.arrivals[before as usize].readers;
             readers.extend_from_slice(&copy.readers);
         }
-        self.add(operation(None), &[Access::Write(block)]);
+        let node = self.add(operation(None), &[Access::Write(block)]);
+        self.follow_tag(node);
     }
 
     /// All arrivals, with who reads them.

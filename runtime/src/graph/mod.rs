@@ -19,6 +19,7 @@ mod open;
 mod outline;
 mod parcel;
 mod rooms;
+mod tags;
 
 pub use build::GraphBuilder;
 pub(crate) use lane::Want;

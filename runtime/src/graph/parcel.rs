@@ -76,6 +76,7 @@ impl GraphBuilder {
             Operation::Receive { from, tag, cell, blocks }
         };
         let node = self.add(operation, &[]);
+        self.follow_tag(node);
         self.parcels.push(Filling { node, blocks: Vec::new() });
         self.parcels.len() - 1
     }
