@@ -86,6 +86,6 @@ pub(crate) fn matmul(x: &Bound<'_, PyAny>, y: &Bound<'_, PyAny>) -> PyResult<PyA
 #[pyo3(signature = (*arrays))]
 pub(crate) fn wait(py: Python<'_>, arrays: Vec<PyRef<'_, PyArray>>) -> PyResult<()> {
     let arrays: Vec<Array> = arrays.iter().map(|array| array.value()).collect();
-    let done = py.detach(|| arrays.iter().try_for_each(Array::wait));
+    let done = py.detach(|| arrays.iter().try_for_each(Array::compute));
     done.map_err(|error| array_error(py, &error))
 }

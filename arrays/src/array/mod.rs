@@ -146,7 +146,7 @@ impl Array {
         self.node.layout == Layout::Replicated && self.node.bytes() <= AT_HAND_BYTES_MAX && self.node.is_there()
     }
 
-    /// What computing the value, as [`Array::wait`] does, would do on this rank. Nothing is computed or sent.
+    /// What computing the value, as [`Array::compute`] does, would do on this rank. Nothing is computed or sent.
     ///
     /// # Errors
     /// Local: `Error::Runtime` if there is no room for the results.
@@ -154,11 +154,19 @@ impl Array {
         explain(&self.world, computed(&self.node))
     }
 
-    /// Computes the value where the array lies: of one with a base, the base's. Collective.
+    /// Computes the value, by rows. Collective.
     ///
     /// # Errors
     /// `Error::Runtime`, as `World::run`.
     pub fn wait(&self) -> Result<()> {
+        evaluate(&self.world, &self.node)
+    }
+
+    /// Computes the value where the array lies: of one with a base, the base's. Collective.
+    ///
+    /// # Errors
+    /// As [`Array::wait`].
+    pub fn compute(&self) -> Result<()> {
         evaluate(&self.world, computed(&self.node))
     }
 
