@@ -44,6 +44,12 @@ for shape in [(301, 61), (3, 9001), (61, 17, 23), (9001, 1, 3), (2, 3, 5, 700)]:
         check(f"{name}: flat", x.reshape(-1), a.reshape(-1))
         check(f"{name}: a slice", x[1:, ..., ::-1] + 1, a[1:, ..., ::-1] + 1)
         check(f"{name}: sorted", gr.sort(x, axis=axis), np.sort(a, axis=axis))
+        check(f"{name}: masked", x[x > 0.5], a[a > 0.5])
+        check(f"{name}: taken", x[[0, -1, 1]], a[[0, -1, 1]])
+        check(f"{name}: joined", gr.concatenate([x, gr.asarray(b), y], axis=axis), np.concatenate([a, b, b], axis=axis))
+        check(f"{name}: transformed", gr.fft.fft(x, axis=axis), np.fft.fft(a, axis=axis))
+        gr.save("x.npy", x)
+        check(f"{name}: saved", gr.load("x.npy"), a)
         check(f"{name}: median", gr.median(x, axis=axis), np.median(a, axis=axis))
         check(f"{name}: a product", gr.tensordot(x, y, a.ndim), np.tensordot(a, b, a.ndim))
         for along in [*range(a.ndim), None, (0, a.ndim - 1)]:
@@ -68,6 +74,9 @@ for shape in [(301, 61), (3, 9001), (61, 17, 23), (9001, 1, 3), (2, 3, 5, 700)]:
         check(f"{name}: written through its transpose", z, c)
         gr.wait(z)
         check(f"{name}: after a wait", z.sum(axis=0) if a.ndim > 1 else z, c.sum(axis=0) if a.ndim > 1 else c)
+points = rng.standard_normal((3000, 5))
+fits = [gr.cluster.KMeans(4, random_state=0).fit(gr.asarray(points).redistribute(axis)) for axis in (0, 1)]
+check("K-Means of columns", gr.asarray(fits[1].cluster_centers_), fits[0].cluster_centers_)
 small = gr.asarray(np.arange(12.0).reshape(3, 4))
 check("a small array", small.redistribute(1), np.arange(12.0).reshape(3, 4))
 check("no elements", gr.zeros((0, 5)).redistribute(1), np.zeros((0, 5)))

@@ -410,7 +410,7 @@ def explain(x: Array, /) -> tuple[list[dict[str, Any]], dict[str, int], str]:
     """The steps of an evaluation, this rank's part as numbers and for Graphviz; `girih.explain` shows them."""
 
 def tiles(x: Array, /) -> list[list[int]]:
-    """The rows at which each tile of each rank ends."""
+    """The places along the divided axis at which each tile of each rank ends."""
 
 def load(file: str | PathLike[str], dtype: DTypeLike | None = None) -> Array:
     """The array in a `.npy` file; each rank reads its own rows. Collective.

@@ -38,7 +38,7 @@ fn schedules_of_few_preemptions_give_program_order() {
 }
 
 #[test]
-#[ignore = "only after a failure"]
+#[ignore = "runs again what the other two tests have kept of a failure; there is nothing before"]
 fn schedules_that_failed_run_again() {
     let files = std::fs::read_dir(Path::new(FOLDER)).expect("a test has failed before");
     for file in files.map(|file| file.expect("a folder that can be read").path()) {

@@ -305,7 +305,7 @@ fn add(a: [i64; 2], b: [i64; 2]) -> [i64; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::near::tests::uniform;
+    use super::super::near::tests::grouped;
     use super::super::seed::lower_and_measure;
     use super::*;
 
@@ -313,10 +313,8 @@ mod tests {
     /// to what a look at all rows finds.
     #[track_caller]
     fn check<T: Real + Default>((m, d): (usize, usize), weighted: bool) {
-        let (groups, candidates) = (40, 3);
-        let value = |row: usize, column: usize| 40.0 * uniform(row % groups * d + column) + uniform(row * d + column);
-        let rows: Vec<T> = (0..m * d).map(|at| T::narrow(value(at / d, at % d))).collect();
-        let weights: Vec<T> = (0..m).map(|row| T::narrow((row % 5) as f64 / 2.0)).collect();
+        let candidates = 3;
+        let (rows, weights) = grouped::<T>((m, d), 40);
         let weights = weighted.then_some(&weights[..]);
         let scale = Scale::new(2.0 * d as f64 * 1700.0, m as u64);
         let origin = vec![T::narrow(20.0); d];

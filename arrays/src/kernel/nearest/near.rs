@@ -146,14 +146,44 @@ pub(super) mod tests {
         (x >> 11) as f64 / (1_u64 << 53) as f64
     }
 
+    /// Rows and points around an origin.
+    pub(in super::super) struct Sample<T> {
+        pub(in super::super) rows: Vec<T>,
+        pub(in super::super) points: Vec<T>,
+        pub(in super::super) origin: Vec<T>,
+    }
+
+    impl<T: Real> Sample<T> {
+        /// So many rows and points, of so many columns, in a cube of this size.
+        pub(in super::super) fn new((m, d, l): (usize, usize, usize), size: f64, offset: f64) -> Sample<T> {
+            let value = |at: usize| T::narrow(size * (uniform(at) - 0.5) + offset);
+            Sample {
+                rows: (0..m * d).map(value).collect(),
+                points: (0..l * d).map(|at| value(at + 1_000_003)).collect(),
+                origin: vec![T::narrow(offset); d],
+            }
+        }
+
+        /// The squared distance of a row and a point, in one order of plain additions.
+        pub(in super::super) fn square(&self, row: usize, point: usize) -> f64 {
+            let d = self.origin.len();
+            let pairs = self.rows[row * d..][..d].iter().zip(&self.points[point * d..][..d]);
+            pairs.map(|(a, b)| (a.widen() - b.widen()).powi(2)).sum()
+        }
+    }
+
+    /// Rows in so many tight groups, and weights of which some are zero.
+    pub(in super::super) fn grouped<T: Real>((m, d): (usize, usize), groups: usize) -> (Vec<T>, Vec<T>) {
+        let value = |row: usize, column: usize| 40.0 * uniform(row % groups * d + column) + uniform(row * d + column);
+        let rows = (0..m * d).map(|at| T::narrow(value(at / d, at % d))).collect();
+        (rows, (0..m).map(|row| T::narrow((row % 5) as f64 / 2.0)).collect())
+    }
+
     /// With each new centre all results are those of a look at all rows, and some rows are spared.
     #[track_caller]
     fn check<T: Real + Default>((m, d): (usize, usize), weighted: bool) {
         // More than centres, and centres lie in different ones.
-        let groups = 12;
-        let value = |row: usize, column: usize| 40.0 * uniform(row % groups * d + column) + uniform(row * d + column);
-        let rows: Vec<T> = (0..m * d).map(|at| T::narrow(value(at / d, at % d))).collect();
-        let weights: Vec<T> = (0..m).map(|row| T::narrow((row % 5) as f64 / 2.0)).collect();
+        let (rows, weights) = grouped::<T>((m, d), 12);
         let weights = weighted.then_some(&weights[..]);
         let scale = Scale::new(2.0 * d as f64 * 1700.0, m as u64);
         let origin = vec![T::narrow(20.0); d];

@@ -200,20 +200,15 @@ fn lowest<S: Simd<f32>, const V: usize, const C: usize>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::near::tests::uniform;
+    use super::super::near::tests::Sample;
     use super::*;
 
     /// Rows that a centre is nearer to stay in the list, and `share` of the others at most.
     #[track_caller]
     fn check<T: Real>((m, d, l): (usize, usize, usize), size: f64, offset: f64, share: f64) {
-        let value = |at: usize| T::narrow(size * (uniform(at) - 0.5) + offset);
-        let rows: Vec<T> = (0..m * d).map(value).collect();
-        let centres: Vec<T> = (0..l * d).map(|at| value(at + 1_000_003)).collect();
-        let origin = vec![T::narrow(offset); d];
-        let square = |row: usize, centre: usize| -> f64 {
-            let pairs = rows[row * d..][..d].iter().zip(&centres[centre * d..][..d]);
-            pairs.map(|(a, b)| (a.widen() - b.widen()).powi(2)).sum()
-        };
+        let sample = Sample::<T>::new((m, d, l), size, offset);
+        let Sample { rows, points: centres, origin } = &sample;
+        let square = |row: usize, centre: usize| sample.square(row, centre);
         // Around the distance to the nearest centre: some exactly at it, some just above.
         let nearest = |row: usize| (0..l).map(|centre| square(row, centre)).fold(f64::INFINITY, f64::min);
         let closest: Vec<f64> = (0..m).map(|row| nearest(row) * [1.0, 1.0 + 1e-12, 0.9, 1.1][row % 4]).collect();
@@ -221,7 +216,7 @@ mod tests {
             for step in [1, 3] {
                 let all: Vec<u32> = (0..m as u32).step_by(step).collect();
                 let mut list = all.clone();
-                sift_on(isa, (&rows, &origin), &centres, &closest, &mut list, &mut Room::default());
+                sift_on(isa, (rows, origin), centres, &closest, &mut list, &mut Room::default());
                 let nearer = |&&row: &&u32| nearest(row as usize) < closest[row as usize];
                 assert!(all.iter().filter(nearer).all(|row| list.binary_search(row).is_ok()), "{isa:?}: a row is lost");
                 let others = all.iter().filter(|row| !nearer(row));

@@ -381,31 +381,26 @@ fn distances<S: Bytes, const V: usize, const C: usize>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::near::tests::uniform;
+    use super::super::near::tests::Sample;
     use super::*;
 
     /// No row that a point is nearer to is told far, and of the others at most `share` are told near.
     #[track_caller]
     fn check<T: Real>((m, d, l): (usize, usize, usize), size: f64, offset: f64, share: f64) {
-        let value = |at: usize| T::narrow(size * (uniform(at) - 0.5) + offset);
-        let rows: Vec<T> = (0..m * d).map(value).collect();
-        let points: Vec<T> = (0..l * d).map(|at| value(at + 1_000_003)).collect();
-        let origin = vec![T::narrow(offset); d];
-        let square = |row: usize, point: usize| -> f64 {
-            let pairs = rows[row * d..][..d].iter().zip(&points[point * d..][..d]);
-            pairs.map(|(a, b)| (a.widen() - b.widen()).powi(2)).sum()
-        };
+        let sample = Sample::<T>::new((m, d, l), size, offset);
+        let Sample { rows, points, origin } = &sample;
+        let square = |row: usize, point: usize| sample.square(row, point);
         // Around the distance to one of the points: some exactly at it, some just above.
         let closest: Vec<f64> =
             (0..m).map(|row| square(row, row % l) * [1.0, 1.0 + 1e-12, 0.9, 1.1][row % 4]).collect();
         let mut memory = vec![0xABAB_ABAB; Sketch::memory_len(m, d)];
-        Sketch::draw_up((&rows, &origin), &mut memory);
+        Sketch::draw_up((rows, origin), &mut memory);
         let sketch = Sketch::drawn_up(m, d, &memory);
         for isa in Isa::all() {
             for step in [1, 3] {
                 let list: Vec<u32> = (0..m as u32).step_by(step).collect();
                 let mut masks = Vec::new();
-                sketch.near_on(isa, (&points, &origin), &closest, &list, &mut masks, &mut Room::default());
+                sketch.near_on(isa, (points, origin), &closest, &list, &mut masks, &mut Room::default());
                 assert_eq!(masks.len(), list.len() * l.div_ceil(8));
                 let (mut far, mut told_near) = (0, 0);
                 for (at, &row) in list.iter().enumerate() {
