@@ -23,7 +23,7 @@ parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
 parser.add_argument("--threads", default="1,2", help="of every library, one run for each number (default 1,2)")
 parser.add_argument("--sections", default="iterations,fits,plain,seeding", help="of these (default all)")
 parser.add_argument("--rounds", type=int, default=5, help="most measurements of each library (default 5)")
-parser.add_argument("--seconds", type=float, default=20, help="after which a case begins no round (default 20)")
+parser.add_argument("--seconds", type=float, default=30, help="after which a case begins no round (default 30)")
 parser.add_argument("--cases", default="all", help="such as demo,wide,tall,many (fits: wide, low; plain: also even)")
 parser.add_argument("--dtypes", default="float32,float64", help="of float32, float64 (default both)")
 parser.add_argument("--rivals", default="", help="names of others, separated by commas (default all)")
@@ -56,6 +56,8 @@ from sklearn.datasets import load_sample_images
 import girih as gr
 
 FEW, MANY = 2, 10
+# Seconds after which the threads of the library before no longer wait for work in a loop, and take cores from nobody.
+PAUSE = 0.5
 CASES = {
     "demo": (273_280, 3, 64),
     "wide": (200_000, 128, 256),
@@ -192,17 +194,22 @@ def product_rate(dtype):
     return 2 * 1536**3 / min(seconds(lambda: a @ a) for _ in range(5))
 
 
+def rested(measure):
+    time.sleep(PAUSE)
+    return measure()
+
+
 def in_turns(measures):
     """What each of these calls returns, by name and round; those far behind the fastest other are called once."""
     begin = time.perf_counter()
-    times = {name: [measure()] for name, measure in measures.items()}
+    times = {name: [rested(measure)] for name, measure in measures.items()}
     others = {name: rounds[0] for name, rounds in times.items() if name not in ("girih", "product")}
     near = [name for name in times if others.get(name, 0) <= 2 * min(others.values())]
     for _ in range(chosen.rounds - 1):
         if time.perf_counter() - begin > chosen.seconds:
             break
         for name in near:
-            times[name].append(measures[name]())
+            times[name].append(rested(measures[name]))
     return {name: np.array(rounds) for name, rounds in times.items()}
 
 
@@ -216,6 +223,7 @@ def iteration_times(case, dtype):
         fit(FEW)  # the first run touches fresh memory and starts threads
 
     def slope(fit):
+        fit(FEW)
         return (seconds(lambda: fit(MANY)) - seconds(lambda: fit(FEW))) / (MANY - FEW)
 
     measures = {name: (lambda fit=fit: slope(fit)) for name, fit in fits.items()}

@@ -182,7 +182,7 @@ impl<T: Real + Element + Default> Observations<T> {
         let mut print = plan(&[] as &[T], limits);
         for state in states {
             print = plan(&state.centres, &[print.value(), state.iterations as u64]);
-            let pruning = Pruning::new(self.rows(), !self.is_sparse(), state.centres.len(), prunes);
+            let pruning = Pruning::new(self.rows(), !self.is_sparse(), &state.centres, prunes);
             let moves = Arc::new(Moves::new(&state.centres, &state.centres, self.columns()));
             let done = state.iterations >= options.iterations_max;
             let (settled, inertia, counts, stop) = (false, None, Vec::new(), false);
