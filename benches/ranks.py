@@ -23,7 +23,7 @@ SHAPES = {
     "wide": (200_000, 128, 256),
     "many": (100_000, 64, 1000),
 }
-FEW, MANY, SLOPES = 3, 23, 5
+FEW, MANY, SLOPES = 3, 7, 25
 GOAL = 1.05
 
 

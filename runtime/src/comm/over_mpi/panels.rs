@@ -19,9 +19,8 @@ use std::ops::Range;
 
 /// Long enough to keep a wire busy, short enough to lie in a cache while it is combined.
 pub(super) const PANEL_BYTES: usize = 256 << 10;
-/// Below these, per rank and in all, MPI's own all-reduce needs fewer messages.
-const SEGMENT_BYTES_MIN: usize = 64 << 10;
-const BYTES_MIN: usize = 512 << 10;
+/// Below it the messages cost more than their bytes, and MPI's own all-reduce needs fewer.
+const SEGMENT_BYTES_MIN: usize = 16 << 10;
 /// Contributions that are on their way to this rank, or from it, at once.
 const WINDOW: usize = 8;
 const WORD: usize = size_of::<i64>();
@@ -84,8 +83,7 @@ impl Panels {
 impl MpiTransport {
     /// Whether an all-reduce goes in panels; alike on all ranks.
     pub(super) fn goes_in_panels(&self, bytes: usize) -> bool {
-        let large = bytes >= BYTES_MIN && bytes >= SEGMENT_BYTES_MIN * self.size();
-        self.size() > 1 && (large || bytes > self.call_bytes_max)
+        self.size() > 1 && (bytes >= SEGMENT_BYTES_MIN * self.size() || bytes > self.call_bytes_max)
     }
 
     pub(super) fn post_panels(&mut self, ticket: Ticket, reduction: Reduction, mut data: WriteGuard) -> Result<()> {
@@ -94,9 +92,10 @@ impl MpiTransport {
         let cuts: Vec<usize> = (0..=size).map(|rank| words * rank / size).collect();
         let panel_words = PANEL_BYTES.min(self.call_bytes_max) / WORD;
         let (contributions, results) = (self.tag_of_exchange(), self.tag_of_exchange());
+        let room = panel_words.min(words.div_ceil(size));
         let mut slots = std::mem::take(&mut self.slots);
         slots.resize(WINDOW, Vec::new());
-        slots.iter_mut().for_each(|slot| slot.resize(panel_words, 0));
+        slots.iter_mut().filter(|slot| slot.len() < room).for_each(|slot| slot.resize(room, 0));
         let mut plan = Panels {
             reduction,
             data: data.of_mut().as_mut_ptr(),
