@@ -8,7 +8,11 @@ use crate::array::Array;
 use crate::distribution::Layout;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
+use crate::exchange::on_workers;
 use crate::shape::Shape;
+
+/// Fewer elements are looked at by one worker.
+const SHARED_MIN: usize = 1 << 15;
 
 /// Whether writing a value through a mask is choosing between the value and the array, element by element.
 pub(super) fn spreads(array: &Array, mask: &Array, value: &Array) -> bool {
@@ -78,11 +82,27 @@ impl Array {
         let rows = spread.local_rows();
         let (truth, values) = (rows_here(&truth, &rows)?, rows_here(self, &rows)?);
         let item = self.dtype().bytes();
-        let mut kept = Vec::with_capacity(values.len());
-        for (value, _) in values.chunks_exact(item).zip(&truth).filter(|(_, truth)| **truth != 0) {
-            kept.extend_from_slice(value);
-        }
-        ragged(spread, &[], self.dtype(), &kept)
+        let jobs = if truth.len() < SHARED_MIN { 1 } else { 4 * self.world().workers() };
+        let kept = on_workers(self.world(), "compress", jobs, move |job| {
+            let mine = truth.len() * job / jobs..truth.len() * (job + 1) / jobs;
+            picked(item, &values[mine.start * item..mine.end * item], &truth[mine])
+        })?;
+        ragged(spread, &[], self.dtype(), &kept.concat())
+    }
+}
+
+/// The elements, of `item` bytes, beside a true byte.
+fn picked(item: usize, values: &[u8], truth: &[u8]) -> Vec<u8> {
+    fn of<const ITEM: usize>(values: &[u8], truth: &[u8]) -> Vec<u8> {
+        let chosen = values.as_chunks::<ITEM>().0.iter().zip(truth).filter(|(_, truth)| **truth != 0);
+        chosen.map(|(value, _)| *value).collect::<Vec<[u8; ITEM]>>().into_flattened()
+    }
+    match item {
+        1 => of::<1>(values, truth),
+        2 => of::<2>(values, truth),
+        4 => of::<4>(values, truth),
+        8 => of::<8>(values, truth),
+        _ => of::<16>(values, truth),
     }
 }
 

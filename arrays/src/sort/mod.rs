@@ -6,6 +6,7 @@
 //! Traffic: the elements that change their rank, and some words for each boundary.
 
 mod buckets;
+mod distinct;
 mod fixed;
 mod key;
 mod lanes;

@@ -1,4 +1,4 @@
-//! Places in sorted arrays, local values without repetition, and counts of small integers.
+//! Places in sorted arrays, and counts of small integers.
 
 use super::by_key;
 use super::key::{Key, Order};
@@ -7,11 +7,14 @@ use crate::array::{Array, room};
 use crate::distribution::Layout;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::exchange::{agreed, exchange};
-use crate::index::ragged;
+use crate::exchange::{agreed, exchange, on_workers};
 use crate::shape::Shape;
 use bytemuck::{cast_slice, pod_read_unaligned};
 use girih_runtime::comm::Reduction;
+use std::sync::Arc;
+
+/// Fewer values are looked for by one worker.
+const SHARED_MIN: usize = 1 << 13;
 
 impl Array {
     /// For each value the place in this sorted array before which it belongs; behind equal ones if `right`.
@@ -31,15 +34,6 @@ impl Array {
         by_key!(self.dtype(), found(self, values, right))
     }
 
-    /// The values of this rank's elements without repetition, those of all ranks one after the other. Collective
-    /// unless the array is small.
-    ///
-    /// # Errors
-    /// As [`Array::wait`].
-    pub fn distinct_by_rank(&self) -> Result<Array> {
-        by_key!(self.dtype(), distinct(self))
-    }
-
     /// How often each of the integers 0 to `bins - 1` stands in the array; whole on every rank.
     ///
     /// Cost: all-reduces `bins` words. Collective if the array's rows are spread.
@@ -47,15 +41,22 @@ impl Array {
     /// # Errors
     /// Replicated: `Error::Shape` if an element is none of them.
     pub fn count_integers(&self, bins: usize) -> Result<Array> {
-        let part = self.astype(DType::Int64)?.part()?;
-        let mut counts = vec![0_i64; bins + 1];
-        for tile in part.tiles() {
-            for &number in tile.cell.read().of::<i64>() {
-                let bin = usize::try_from(number).unwrap_or(bins).min(bins);
-                counts[bin] += 1;
+        let numbers = self.astype(DType::Int64)?;
+        let cells: Vec<_> = numbers.part()?.tiles().iter().map(|tile| Arc::clone(&tile.cell)).collect();
+        let jobs = cells.len().min(self.world().workers());
+        let counted = on_workers(self.world(), "count", jobs, move |job| {
+            let mut counts = vec![0_i64; bins + 1];
+            for cell in &cells[cells.len() * job / jobs..cells.len() * (job + 1) / jobs] {
+                for &number in cell.read().of::<i64>() {
+                    let bin = usize::try_from(number).unwrap_or(bins).min(bins);
+                    counts[bin] += 1;
+                }
             }
-        }
-        if self.astype(DType::Int64)?.layout() == Layout::Rows {
+            counts
+        })?;
+        let mut counts = vec![0_i64; bins + 1];
+        counted.iter().for_each(|own| counts.iter_mut().zip(own).for_each(|(count, own)| *count += own));
+        if numbers.layout() == Layout::Rows {
             self.world().all_reduce(Reduction::SumI64, &mut counts)?;
         }
         if counts[bins] > 0 {
@@ -85,12 +86,14 @@ fn found<K: Key>(sorted: &Array, values: &Array, right: bool) -> Result<Array> {
     let (world, order) = (sorted.world(), Order::of(sorted.dtype()));
     let keys = column::<K>(&sorted.part()?.to_bytes(), order, 0, 1, true);
     let wanted = column::<K>(&values.part()?.to_bytes(), order, 0, 1, true);
-    let place = |key: K| match right {
-        true => keys.partition_point(|&one| one <= key) as u64,
-        false => keys.partition_point(|&one| one < key) as u64,
-    };
     let places: Vec<u64> = if sorted.layout() == Layout::Replicated || world.size() == 1 {
-        wanted.iter().map(|&key| place(key)).collect()
+        let (keys, jobs) = (Arc::new(keys), if wanted.len() < SHARED_MIN { 1 } else { 4 * world.workers() });
+        let wanted = Arc::new(wanted);
+        let parts = on_workers(world, "search", jobs, move |job| {
+            let mine = &wanted[wanted.len() * job / jobs..wanted.len() * (job + 1) / jobs];
+            mine.iter().map(|&key| place(&keys, key, right)).collect::<Vec<u64>>()
+        })?;
+        parts.concat()
     } else {
         // The greatest key of each rank; a rank without elements has none, and no value is looked for there.
         let last: Vec<u8> = keys.last().map_or(Vec::new(), |key| bytemuck::bytes_of(key).to_vec());
@@ -115,7 +118,7 @@ fn found<K: Key>(sorted: &Array, values: &Array, right: bool) -> Result<Array> {
         let answer = |asked: &Vec<u8>| -> Vec<u8> {
             asked
                 .chunks_exact(size_of::<K>())
-                .flat_map(|key| (first + place(pod_read_unaligned(key))).to_le_bytes())
+                .flat_map(|key| (first + place(&keys, pod_read_unaligned(key), right)).to_le_bytes())
                 .collect()
         };
         let answered = if whole {
@@ -143,6 +146,14 @@ fn found<K: Key>(sorted: &Array, values: &Array, right: bool) -> Result<Array> {
     beside(values, DType::Int64, cast_slice(&places))
 }
 
+/// The place in sorted keys before which one belongs; behind equal ones if `right`.
+fn place<K: Key>(keys: &[K], key: K, right: bool) -> u64 {
+    match right {
+        true => keys.partition_point(|&one| one <= key) as u64,
+        false => keys.partition_point(|&one| one < key) as u64,
+    }
+}
+
 /// Elements that this rank made of those it has of an array, one for each, as an array of that shape.
 fn beside(like: &Array, dtype: DType, bytes: &[u8]) -> Result<Array> {
     let (world, shape) = (like.world(), Shape::new(like.shape())?);
@@ -157,14 +168,4 @@ fn beside(like: &Array, dtype: DType, bytes: &[u8]) -> Result<Array> {
             Ok(Array::ready(world, shape, dtype, part))
         }
     }
-}
-
-fn distinct<K: Key>(array: &Array) -> Result<Array> {
-    let order = Order::of(array.dtype());
-    let keys = column::<K>(&array.part()?.to_bytes(), order, 0, 1, true);
-    let sorted = super::lanes::sorted(array.world(), vec![keys])?;
-    let mut sorted = sorted.into_iter().next().unwrap_or_default();
-    sorted.dedup();
-    let bits: Vec<K> = sorted.into_iter().map(|key| order.bits(key)).collect();
-    ragged(array, &[], array.dtype(), cast_slice(&bits))
 }

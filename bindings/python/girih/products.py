@@ -67,7 +67,8 @@ def vdot(a: Operand, b: Operand) -> _native.Array:
     >>> gr.vdot([[1, 2]], [[3, 4]]).item()
     11
     """
-    return _native.matmul(conjugate(_native.asarray(a)).reshape(-1), _native.asarray(b).reshape(-1))
+    x, y = (one if one.ndim == 1 else one.reshape(-1) for one in (_native.asarray(a), _native.asarray(b)))
+    return _native.matmul(conjugate(x) if x.dtype.kind == "c" else x, y)
 
 
 def inner(a: Operand, b: Operand) -> _native.Array:

@@ -217,7 +217,11 @@ def _values(flat: Array, equal_nan: bool) -> Array:
     if not equal_nan and flat.dtype.kind in "fc" and bool(ufuncs.isnan(flat).any()):
         ordered = _native.sort(flat, 0)
     else:
-        ordered = _native.sort(_native.distinct_by_rank(flat), 0)
+        distinct = _native.distinct_by_rank(flat)
+        # Of complex numbers there are several kinds of NaN.
+        if _native.size() == 1 and flat.dtype.kind != "c":
+            return distinct
+        ordered = _native.sort(distinct, 0)
     return ordered[_changes(ordered, equal_nan)]
 
 
