@@ -99,7 +99,7 @@ impl<T: Real + Element + Default> Observations<T> {
         let distribution = RowDistribution::new(rows, world.size(), world.config().tile_bytes);
         let (row_bytes, borrowers) = (columns * size_of::<T>(), world.workers() + 1);
         let piece = storage.piece_rows(row_bytes, borrowers);
-        let stream = Stream::new(source, world.memory(), row_bytes, piece, borrowers);
+        let stream = Stream::new(source, world.memory(), row_bytes, (piece, storage.together), borrowers);
         let tiles = pieces(&Arc::new(stream), &distribution.rows_of(world.rank()), piece);
         // Ranks with less memory decide for all what is kept.
         let mut bytes_max = [i64::try_from(storage.bytes_max).unwrap_or(i64::MAX)];
@@ -306,7 +306,7 @@ impl<T: Real + Element + Default> Observations<T> {
         Ok(rows)
     }
 
-    /// Those of the rows that this rank holds, each behind its place among the indices; each tile is read once.
+    /// Those of the rows that this rank holds, each behind its place among the indices; of a file they alone are read.
     fn own_rows_at(&self, indices: &[usize]) -> Result<Vec<u8>, String> {
         let mut order: Vec<usize> = (0..indices.len()).collect();
         order.sort_by_key(|&place| indices[place]);
@@ -318,6 +318,16 @@ impl<T: Real + Element + Default> Observations<T> {
                 order[before..].split_at(order[before..].partition_point(|&place| indices[place] < tile.rows.end));
             order = rest;
             if own.is_empty() {
+                continue;
+            }
+            if let Place::Stored { stream, .. } = &tile.place {
+                let rows: Vec<usize> = own.iter().map(|&place| indices[place]).collect();
+                let mut places = own.iter();
+                stream.rows(&rows, |row| {
+                    let place = *places.next().expect("a place for each row");
+                    mine.extend_from_slice(&(place as u64).to_ne_bytes());
+                    mine.extend_from_slice(row);
+                })?;
                 continue;
             }
             tile.lend::<T, ()>(|rows| {

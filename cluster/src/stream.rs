@@ -39,6 +39,8 @@ pub struct Storage {
 
 /// Pieces longer than this are read no faster.
 const PIECE_BYTES_MAX: usize = 8 << 20;
+/// So much between two rows is read along sooner than each of them by itself.
+const GAP_BYTES: usize = 64 << 10;
 
 impl Storage {
     /// Rows of a piece, for so many borrowers at once.
@@ -59,7 +61,9 @@ struct Shared {
     source: Arc<dyn RowSource>,
     memory: Arc<Memory>,
     row_bytes: usize,
-    piece_bytes: usize,
+    piece_rows: usize,
+    /// Rows so far apart are read together.
+    near: usize,
     ahead_max: usize,
     state: Mutex<State>,
     /// Something was asked for, was read, or the stream is gone.
@@ -84,19 +88,21 @@ pub(crate) struct Loan {
 }
 
 impl Stream {
-    /// For pieces of at most `piece_rows` rows, which `borrowers` threads use at once.
+    /// For pieces of at most `piece_rows` rows, which `borrowers` threads use at once; the source reads so many rows
+    /// `together` whatever is asked for.
     pub(crate) fn new(
         source: Arc<dyn RowSource>,
         memory: &Arc<Memory>,
         row_bytes: usize,
-        piece_rows: usize,
+        (piece_rows, together): (usize, usize),
         borrowers: usize,
     ) -> Stream {
         let shared = Arc::new(Shared {
             source,
             memory: Arc::clone(memory),
             row_bytes,
-            piece_bytes: piece_rows * row_bytes,
+            piece_rows,
+            near: together.max(GAP_BYTES / row_bytes.max(1)),
             ahead_max: borrowers + 1,
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -133,6 +139,26 @@ impl Stream {
         };
         Ok(Loan { shared: Arc::clone(shared), cell, bytes })
     }
+
+    /// Calls `each` with the bytes of some rows, which ascend and may repeat.
+    ///
+    /// Cost: reads those rows, and what lies between rows that are near one another; a piece's memory.
+    pub(crate) fn rows(&self, rows: &[usize], mut each: impl FnMut(&[u8])) -> Result<(), String> {
+        let shared = &self.0;
+        let mut rest = rows;
+        while let Some(&first) = rest.first() {
+            let apart = |pair: &[usize]| pair[1] - pair[0] > shared.near || pair[1] - first >= shared.piece_rows;
+            let (span, later) = rest.split_at(rest.windows(2).position(apart).map_or(rest.len(), |last| last + 1));
+            let read = first..span[span.len() - 1] + 1;
+            let cell = shared.buffer(&mut shared.lock())?;
+            let bytes = read.len() * shared.row_bytes;
+            let loan = Loan { shared: Arc::clone(shared), cell: shared.read(&read, cell)?, bytes };
+            let block = loan.read();
+            span.iter().for_each(|row| each(&block[(row - first) * shared.row_bytes..][..shared.row_bytes]));
+            rest = later;
+        }
+        Ok(())
+    }
 }
 
 impl Drop for Stream {
@@ -156,7 +182,7 @@ impl Shared {
 
     fn buffer(&self, state: &mut State) -> Result<Arc<BlockCell>, String> {
         let kept = state.free.pop();
-        kept.map_or_else(|| self.memory.block(self.piece_bytes).map_err(|error| error.to_string()), Ok)
+        kept.map_or_else(|| self.memory.block(self.piece_rows * self.row_bytes).map_err(|error| error.to_string()), Ok)
     }
 
     fn read(&self, rows: &Range<usize>, cell: Arc<BlockCell>) -> Result<Arc<BlockCell>, String> {
@@ -227,7 +253,7 @@ mod tests {
     #[test]
     fn pieces_come_whole_in_any_order_and_within_the_budget() {
         let (source, memory) = (Arc::new(Counting::default()), Memory::new(64 << 10));
-        let stream = Stream::new(Arc::<Counting>::clone(&source), &memory, 1, 4, 1);
+        let stream = Stream::new(Arc::<Counting>::clone(&source), &memory, 1, (4, 1), 1);
         for first in [0, 4, 8, 0, 16, 4, 4, 20, 8] {
             let (rows, next) = (first..first + 4, first + 4..first + 8);
             if rows.contains(&13) {
@@ -241,6 +267,20 @@ mod tests {
         assert!(stream.lend(&(0..4), &(4..8)).is_ok(), "and the next may succeed");
         // Relaxed: as above.
         assert!(source.0.load(Relaxed) <= 22, "a piece is read once for each borrower, and once ahead");
+    }
+
+    #[test]
+    fn single_rows_are_read_with_those_near_them() {
+        // Rows up to the length of a piece apart are near, for they are short.
+        let (source, memory) = (Arc::new(Counting::default()), Memory::new(64 << 10));
+        let stream = Stream::new(Arc::<Counting>::clone(&source), &memory, 1, (4, 1), 1);
+        let mut found = Vec::new();
+        let wanted = [2, 2, 4, 5, 6, 40, 43, 44];
+        stream.rows(&wanted, |row| found.push(usize::from(row[0]))).unwrap();
+        assert_eq!(found, wanted);
+        assert_eq!(source.0.load(Relaxed), 4, "2 to 5, 6, 40 to 43, 44"); // Relaxed: as above
+        assert!(stream.rows(&[13], |_| {}).is_err(), "a failed read is told");
+        assert!(stream.rows(&[], |_| unreachable!("no row is wanted")).is_ok());
     }
 
     #[test]

@@ -91,6 +91,21 @@ def test_every_kind_of_file_gives_what_memory_gives(stored, budget):
         assert found.score(rows, sample_weight=np.arange(3001)) == expected.score(values, sample_weight=np.arange(3001))
 
 
+@pytest.mark.parametrize("budget", [None, 20_000])
+def test_batches_and_starts_come_from_a_file(stored, budget):
+    path, values = stored
+    rows = gr.open_rows(path, memory_budget=budget)
+    for parameters in [{"batch_size": 300}, {"batch_size": 100, "init": "random", "init_size": 3001}]:
+        expected = gr.cluster.MiniBatchKMeans(7, random_state=1, max_iter=3, **parameters).fit(values)
+        found = gr.cluster.MiniBatchKMeans(7, random_state=1, max_iter=3, **parameters).fit(rows)
+        assert found.cluster_centers_.tobytes() == expected.cluster_centers_.tobytes()
+        assert np.array_equal(found.labels_, expected.labels_) and found.inertia_ == expected.inertia_
+        assert found.n_steps_ == expected.n_steps_
+    expected = gr.cluster.kmeans_plusplus(values, 7, random_state=1)
+    found = gr.cluster.kmeans_plusplus(rows, 7, random_state=1)
+    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
 def test_columns_and_types_may_be_chosen(tmp_path, points):
     table = pytest.importorskip("pyarrow").table({f"c{at}": points[:, at] for at in range(5)})
     pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "p.parquet")

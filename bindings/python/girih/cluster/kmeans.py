@@ -376,7 +376,7 @@ def kmeans_plusplus(
         raise ValueError(f"The 'n_clusters' parameter of kmeans_plusplus must be an int >= 1. Got {n_clusters!r}.")
     if n_local_trials is not None and not is_int(n_local_trials, 1):
         raise ValueError(f"The 'n_local_trials' parameter must be an int >= 1 or None. Got {n_local_trials!r}.")
-    rows = Rows(X)
+    rows = Rows(X, may_stay=True)
     if rows.shape[0] < n_clusters:
         raise ValueError(f"n_samples={rows.shape[0]} should be >= n_clusters={n_clusters}.")
     if x_squared_norms is not None and np.shape(x_squared_norms)[0] != rows.shape[0]:

@@ -98,10 +98,11 @@ class MiniBatchKMeans(Centred):
     def fit(self, X: Data, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
         """Finds the centres; a row with weight w counts as w rows.
 
+        Of rows in a file (`gr.open_rows`) a step reads those of its batch alone.
         Cost: a few small all-reduces and the rows of a batch for each step.
         """
         self._check_parameters()
-        rows = Rows(X)
+        rows = Rows(X, may_stay=True)
         n = rows.shape[0]
         self._prepare(n)
         random = random_state(self.random_state)
