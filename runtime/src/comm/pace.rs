@@ -1,8 +1,9 @@
-//! How the comm thread waits: how often it looks before it naps, and for how long, by what waiting came to of late.
+//! How the comm thread waits: how often it looks before it naps, by what waiting came to of late, and for how long.
 //!
 //! A message that answers within microseconds is worth a core meanwhile; one that takes milliseconds on a wire is not,
 //! for on a seat that it shares every look takes time from a worker. So looks in a row become fewer where they came to
-//! nothing, and more where something moved soon; naps are a part of what the last wait took.
+//! nothing, and more where something moved soon. Naps begin short, for a message of many rounds would wait for the end
+//! of one in each, and grow with the wait.
 //! Never here: what is looked at.
 
 use std::time::Duration;
@@ -15,9 +16,7 @@ const PATIENCE: Duration = Duration::from_millis(1);
 /// Shorter naps cost as much processor time as spinning.
 const NAP: Duration = Duration::from_micros(50);
 /// After so many naps they are twice as long, then three times, and so on: a long wait is polled for seldom.
-const NAPS_ALIKE: u32 = 8;
-/// The first nap of a wait is at most so long, whatever the last wait took.
-const FIRST_NAP_MAX: Duration = Duration::from_micros(400);
+const NAPS_ALIKE: u32 = 32;
 /// The longest nap of a long wait.
 const NAP_MAX: Duration = Duration::from_millis(4);
 /// How many more looks a wait gets that was short, and how many more would have made one so.
@@ -43,21 +42,19 @@ pub(super) struct Pace {
     eager: bool,
     /// Of the looks in a row on a seat that is shared, as many as were worth it of late.
     looks: u32,
-    /// What the last wait took.
-    waited: Duration,
 }
 
 impl Pace {
     pub(super) fn new() -> Pace {
-        Pace { empty: 0, naps: 0, gives_way: false, eager: false, looks: SPINS, waited: Duration::ZERO }
+        Pace { empty: 0, naps: 0, gives_way: false, eager: false, looks: SPINS }
     }
 
-    /// Something moved after so long; on a seat of its `own` or a shared one.
-    pub(super) fn moved(&mut self, waited: Duration, own: bool) {
+    /// Something moved; on a seat of its `own` or a shared one.
+    pub(super) fn moved(&mut self, own: bool) {
         let soon = self.empty <= self.spins(own) + MORE;
         self.looks = if soon { (self.looks + MORE).min(SPINS) } else { self.looks / 2 };
         self.others_look();
-        (self.eager, self.waited) = (true, waited);
+        self.eager = true;
     }
 
     /// Nothing is to be done.
@@ -85,8 +82,7 @@ impl Pace {
         if !self.gives_way && waits < PATIENCE {
             return Pause::Yield;
         }
-        let first = (self.waited / NAPS_ALIKE).clamp(NAP, FIRST_NAP_MAX);
-        let nap = first * (1 + self.naps / NAPS_ALIKE);
+        let nap = NAP * (1 + self.naps / NAPS_ALIKE);
         self.naps = self.naps.saturating_add(1);
         Pause::Nap(nap.min(NAP_MAX))
     }
@@ -105,7 +101,7 @@ mod tests {
     use super::*;
 
     /// Waits for so many looks, where others want the core from the first yield on; how many were spins.
-    fn wait(pace: &mut Pace, looks: usize, took: Duration, own: bool) -> usize {
+    fn wait(pace: &mut Pace, looks: usize, own: bool) -> usize {
         let mut spins = 0;
         for _ in 0..looks {
             match pace.pause(Duration::ZERO, own) {
@@ -114,32 +110,32 @@ mod tests {
                 Pause::Nap(_) => {}
             }
         }
-        pace.moved(took, own);
+        pace.moved(own);
         spins
     }
 
     #[track_caller]
-    fn check(looks: usize, took: Duration, own: bool, spins: usize) {
+    fn check(looks: usize, own: bool, spins: usize) {
         let mut pace = Pace::new();
-        let waits: Vec<usize> = (0..20).map(|_| wait(&mut pace, looks, took, own)).collect();
+        let waits: Vec<usize> = (0..20).map(|_| wait(&mut pace, looks, own)).collect();
         assert_eq!(waits.last(), Some(&spins), "{waits:?}");
     }
 
     #[test]
     fn who_is_answered_soon_keeps_its_core_and_who_waits_long_gives_it_away() {
-        check(50, Duration::from_micros(5), false, 50);
-        check(400, Duration::from_millis(2), false, 0);
+        check(50, false, 50);
+        check(400, false, 0);
         // A seat of its own is nobody else's.
-        check(400, Duration::from_millis(2), true, 100);
+        check(400, true, 100);
     }
 
     #[test]
     fn looks_that_were_given_up_come_back() {
         let mut pace = Pace::new();
-        (0..10).for_each(|_| _ = wait(&mut pace, 400, NAP, false));
-        assert_eq!(wait(&mut pace, 3, NAP, false), 0);
-        (0..20).for_each(|_| _ = wait(&mut pace, 3, NAP, false));
-        assert_eq!(wait(&mut pace, 3, NAP, false), 3);
+        (0..10).for_each(|_| _ = wait(&mut pace, 400, false));
+        assert_eq!(wait(&mut pace, 3, false), 0);
+        (0..20).for_each(|_| _ = wait(&mut pace, 3, false));
+        assert_eq!(wait(&mut pace, 3, false), 3);
     }
 
     #[test]
@@ -150,11 +146,9 @@ mod tests {
     }
 
     #[test]
-    fn naps_grow_with_the_wait_and_with_what_the_last_one_took() {
+    fn naps_grow_with_the_wait() {
         let mut pace = Pace::new();
-        (0..10).for_each(|_| _ = wait(&mut pace, 400, Duration::from_millis(2), false));
-        let naps: Vec<Pause> = (0..200).map(|_| pace.pause(PATIENCE, false)).collect();
-        let times = [naps[0], naps[8], naps[199]];
-        assert_eq!(times, [Duration::from_micros(250), Duration::from_micros(500), NAP_MAX].map(Pause::Nap));
+        let naps: Vec<Pause> = (0..4000).map(|_| pace.pause(PATIENCE, false)).collect();
+        assert_eq!([naps[0], naps[31], naps[32], naps[3999]], [NAP, NAP, 2 * NAP, NAP_MAX].map(Pause::Nap));
     }
 }

@@ -411,7 +411,7 @@ impl Loop<'_> {
         let since = *self.since.get_or_insert_with(Instant::now);
         if self.shared.drive() == Some(true) {
             self.trace.state(State::Busy);
-            self.pace.moved(since.elapsed(), own);
+            self.pace.moved(own);
             self.since = None;
             return;
         }
