@@ -1,7 +1,7 @@
 """Time of one Lloyd iteration by ranks and threads: 1 × 2 against 2 × 1, girih alone. `make bench-ranks`.
 
 Each round runs the same fit in both ways, in turns; the slope between a short and a long fit is the time of an
-iteration, of which the median of a few counts. The ratio is the median over the rounds of the ratio within a round,
+iteration, of which the median of many counts. The ratio is the median over the rounds of the ratio within a round,
 beside what is demanded; what disturbs one core stops both ranks but only slows two threads down, so look at the spread.
 The bytes and messages of an iteration are those that `gr.report` counts, beside what the layout needs.
 """

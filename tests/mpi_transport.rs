@@ -199,7 +199,7 @@ fn a_transport_with_receives_outstanding_ends_its_job() {
 }
 
 #[test]
-#[ignore = "takes 10 GiB and a minute"]
+#[ignore = "takes 10 GiB and a minute, which not every machine has; run it by --ignored"]
 fn more_than_a_call_may_carry_is_split() {
     for launcher in usable() {
         let outcome = job(&launcher, 2, &plugins(), &["large"]);

@@ -89,7 +89,8 @@ impl Pruning {
     /// Takes in what an iteration found; rows that were compared with all centres.
     pub(crate) fn learn<T>(&mut self, sums: &Sums<T>) -> u64 {
         self.changed = sums.changed;
-        let share = |of: u64| sums.looked_at as f64 / of as f64;
+        // A sample may have no rows.
+        let share = |of: u64| sums.looked_at as f64 / of.max(1) as f64;
         match (self.phase, self.fresh) {
             (Phase::None, _) => {
                 if self.may_follow && sums.changed <= self.changes_max {

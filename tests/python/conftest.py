@@ -72,11 +72,18 @@ def has(family):
     return plugin.exists() and shutil.which(f"mpirun.{family}") is not None
 
 
+def skipped_without(family):
+    """A mark for tests on ranks of this MPI, which is the user's to install or not."""
+    reason = f"no mpirun.{family} here, or girih's plug-in for it was not built; make test installs and builds both"
+    return pytest.mark.skipif(not has(family), reason=reason)
+
+
 def needs(family):
     """A parameter that is skipped where this MPI is not installed."""
-    return pytest.param(family, marks=pytest.mark.skipif(not has(family), reason=f"no {family} here"))
+    return pytest.param(family, marks=skipped_without(family))
 
 
+on_openmpi = skipped_without("openmpi")
 both_families = pytest.mark.parametrize("family", [needs(family) for family in FAMILIES])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import both_families, has
+from conftest import both_families, on_openmpi
 
 # From the start of the launcher: imports and MPI's own start and end take about two of these.
 SECONDS = 15
@@ -103,7 +103,7 @@ def test_a_rank_that_is_killed_ends_the_job(on_ranks, family):
     assert run.status != 0 and run.seconds < SECONDS
 
 
-@pytest.mark.skipif(not has("openmpi"), reason="no openmpi here")
+@on_openmpi
 def test_a_mistake_of_all_ranks_is_raised_on_all(on_ranks):
     code = """
     import girih as gr

@@ -10,8 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-from conftest import FAMILIES, PRELUDE, both_families, has, launch_line, run_command
+from conftest import PRELUDE, both_families, launch_line, run_command
 
 # From the start of the launcher to the end of a job that must end.
 SECONDS = 15
@@ -138,10 +137,8 @@ def test_two_interrupts_leave_the_world_usable(on_ranks):
     assert int(on_ranks(code, 1, timeout=40).succeeded().given(1)[0]["interrupts"]) == 2
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@both_families
 def test_an_interrupt_of_the_launcher_ends_all_ranks(tmp_path, family):
-    if not has(family):
-        pytest.skip(f"no {family} here")
     script = tmp_path / "forever.py"
     script.write_text(PRELUDE + """
 import girih as gr

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import both_families, has, launch_line, run_command
+from conftest import both_families, launch_line, on_openmpi, run_command
 
 PROGRAM = """
 import os, time
@@ -174,7 +174,7 @@ def test_a_script_on_rank_zero_alone(tmp_path, family):
     assert len(two) == 2 and two[0].startswith("40425 ") and two[0].endswith("['--option']")
 
 
-@pytest.mark.skipif(not has("openmpi"), reason="no openmpi here")
+@on_openmpi
 def test_arrays_of_a_script_on_rank_zero_alone_are_an_error(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("import girih as gr\nprint(gr.arange(100000).sum().item())")

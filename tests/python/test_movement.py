@@ -31,6 +31,35 @@ h, histogram = traffic(lambda: gr.histogram(a, bins=50, range=(-4, 4))[0])
 give(exchanged=sort["all-to-all"], sort=sum(sort.values()), quantile=sum(quantile.values()),
      histogram=sum(histogram.values()), s=s.local, q=float(q), before=a.local.shape[0])
 """
+MANY = """
+import girih as gr
+rng = np.random.default_rng(11)
+n = 250_003  # enough that workers share the work on each of four ranks
+floats = np.concatenate([rng.standard_normal(n - 6), [0.0, -0.0, np.nan, np.nan, np.inf, -np.inf]])
+pieces = {"many": floats, "narrow": floats.astype("float32"), "few": rng.integers(-40, 40, n),
+          "some": rng.integers(0, 9000, n), "bytes": rng.integers(0, 255, n).astype("uint8"),
+          "complex": floats.round(1) + 1j * rng.integers(0, 3, n), "bool": floats > 0}
+wrong = []
+def check(name, found, expected):
+    found, expected = np.asarray(found), np.asarray(expected)
+    if found.dtype != expected.dtype or not np.array_equal(found, expected, equal_nan=found.dtype.kind in "fc"):
+        wrong.append(name)
+for name, a in pieces.items():
+    x, mask = gr.asarray(a), rng.random(n) < 0.3
+    for options in [{}, {"return_inverse": True, "return_counts": True}, {"return_index": True}]:
+        found, expected = gr.unique(x, **options), np.unique(a, **options)
+        for one, other in zip(*((found, expected) if options else ([found], [expected])), strict=True):
+            check(f"unique {name} {options}", one, other)
+    check(f"mask {name}", x[gr.asarray(mask)], a[mask])
+    ordered = np.sort(a)[::7]
+    for side in ("left", "right"):
+        for values in (ordered, ordered[::9000]):
+            check(f"searchsorted {name} {side}", gr.searchsorted(gr.asarray(values), x, side=side),
+                  np.searchsorted(values, a, side=side))
+    if name in ("some", "bytes"):
+        check(f"bincount {name}", gr.bincount(x), np.bincount(a))
+give(wrong=wrong)
+"""
 EVERYWHERE = """
 import girih as gr
 rng = gr.random.default_rng(3)
@@ -78,3 +107,9 @@ def test_sorting_sends_what_changes_its_rank_and_a_quantile_next_to_nothing(on_r
         assert int(each["quantile"]) < 100_000
         assert int(each["histogram"]) < 100_000
         assert float(each["q"]) == np.quantile(x, 0.3)
+
+
+@pytest.mark.parametrize(("ranks", "threads"), [(1, 1), (1, 2), (2, 1), (3, 2), (4, 1)])
+def test_elements_that_workers_share_are_found_as_by_numpy(on_ranks, ranks, threads):
+    for given in on_ranks(MANY, ranks, threads=threads).succeeded().given(ranks):
+        assert given["wrong"].tolist() == []

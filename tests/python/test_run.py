@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from conftest import both_families, environment, has
+from conftest import both_families, environment, on_openmpi
 
 
 def script(folder, text):
@@ -104,7 +104,7 @@ def test_a_module_and_its_arguments(command, tmp_path):
     assert command("run", "-m", "answer", "-x").succeeded().output == "__main__ ['-x']\n"
 
 
-@pytest.mark.skipif(not has("openmpi"), reason="no openmpi here")
+@on_openmpi
 def test_a_module_on_two_ranks(command, tmp_path):
     (tmp_path / "answer.py").write_text("import sys\nprint(f'{__name__} {sys.argv[1:]}')")
     run = command("run", "-n", "2", "-m", "answer", "-x").succeeded()

@@ -41,8 +41,9 @@ fn distinct<K: Key>(array: &Array) -> Result<Array> {
         let mut seen = Seen::new();
         let mut keys = Vec::new();
         for cell in &cells[cells.len() * job / jobs..cells.len() * (job + 1) / jobs] {
-            let fresh = |bits: &&K| seen.is_new(order.key(**bits, true));
-            keys.extend(cell.read().of::<K>().iter().filter(fresh).map(|&bits| order.key(bits, true)));
+            let block = cell.read();
+            let met = block.of::<K>().iter().map(|&bits| order.key(bits, true));
+            keys.extend(met.filter(|&key| seen.is_new(key)));
         }
         keys
     })?;

@@ -253,6 +253,9 @@ def unique(
     places: Any = None
     if (return_inverse or return_counts) and not nan_apart:
         places = _native.search_sorted(values, flat, False)
+        if flat.dtype.kind == "c" and values.size:
+            # The last value stands for every kind of NaN, of which others lie behind it.
+            places = ufuncs.minimum(places, values.size - 1)
     if nan_apart and return_inverse:
         number = _native.search_sorted(flatnonzero(changes), _native.arange(flat.size), True) - 1
         places = _native.zeros((flat.size,), dtype="int64")
