@@ -27,7 +27,7 @@ def test_a_name_that_is_there_has_no_reason_to_be_missing():
 def test_the_page_of_names_is_current():
     text, version = numpy_names.PAGE.read_text(), ".".join(np.__version__.split(".")[:2])
     if f"NumPy {version};" not in text:
-        pytest.skip(f"bindings/NAMES.md lists the names of another NumPy than {version}, so it says nothing of this one")
+        pytest.skip(f"bindings/NAMES.md lists the names of another NumPy, and says nothing of {version}")
     assert text == numpy_names.page(), "run python tests/python/numpy_names.py"
 
 
