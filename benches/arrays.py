@@ -52,11 +52,13 @@ except ImportError:
 
 HERE = Path(__file__).parent
 N = chosen.elements
+# Threads of OpenBLAS wait in a loop for 0.03 s.
+REST = 0.1
 TRIAD_SHARE_MIN, SMALL_RATIO_MAX, HEAT_RATIO_MAX = 0.85, 3.0, 1 / 3
 
 
-def triad_rate():
-    """Bytes a second of STREAM's triad on the chosen threads; None without a C compiler."""
+def triad_runner():
+    """Runs STREAM's triad on the chosen threads and returns its bytes a second; None without a C compiler."""
     with tempfile.TemporaryDirectory() as folder:
         built = Path(folder) / "triad.so"
         line = ["cc", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC", "-o", built, HERE / "peers" / "triad.c"]
@@ -68,7 +70,15 @@ def triad_rate():
     triad.restype = ctypes.c_double
     arrays = [np.ones(N) for _ in range(3)]
     pointers = [each.ctypes.data_as(ctypes.c_void_p) for each in arrays]
-    return 24 * N / triad(*pointers, ctypes.c_ssize_t(N), 10)
+
+
+    def rate():
+        # The pointers are those of `arrays`, which live as long as this function.
+        assert arrays
+        time.sleep(REST)
+        return 24 * N / triad(*pointers, ctypes.c_ssize_t(N), 5)
+
+    return rate
 
 
 def runners(compute, operands):
@@ -88,21 +98,25 @@ def runners(compute, operands):
 
 
 def seconds(run):
+    """Of a call after one that is not timed, when the threads of the library before have gone to sleep."""
+    time.sleep(REST)
+    run()
     begin = time.perf_counter()
     run()
     return time.perf_counter() - begin
 
 
-def measure(compute, operands):
-    """Seconds for each round and library, in turns; the results agree, or there is no figure."""
+def measure(compute, operands, rate):
+    """Seconds for each round and library, in turns, and the rate beside each; results agree, or there is no figure."""
     found = runners(compute, operands)
     results = [np.asarray(run()) for run in found.values()]
     for other in results[1:]:
         np.testing.assert_allclose(results[0], other, rtol=1e-4, atol=1e-6)
-    rounds, begin = [], time.perf_counter()
+    rounds, rates, begin = [], [], time.perf_counter()
     while len(rounds) < chosen.rounds and (len(rounds) < 3 or time.perf_counter() - begin < chosen.seconds):
+        rates.append(rate())
         rounds.append([seconds(run) for run in found.values()])
-    return list(found), np.array(rounds)
+    return list(found), np.array(rounds), np.array(rates)
 
 
 def small_calls():
@@ -174,9 +188,10 @@ def on_one_rank(wanted, triad):
     verdicts = []
     for name, (compute, vectors) in WORKLOADS.items():
         if not wanted or any(part in name for part in wanted):
-            libraries, rounds = measure(compute, (ours, theirs, others))
-            rate = vectors and triad and 8 * N * vectors / np.median(rounds[:, 0]) / triad
-            verdicts.append(row(name, libraries, rounds, 1e3, rate))
+            rate = triad if vectors and triad else lambda: np.nan
+            libraries, rounds, rates = measure(compute, (ours, theirs, others), rate)
+            share = vectors and triad and np.median(8 * N * vectors / rounds[:, 0] / rates)
+            verdicts.append(row(name, libraries, rounds, 1e3, share))
     if not wanted or "small" in wanted:
         for name, rounds in small_calls():
             verdicts.append(row(f"{name}, 10 elements", ["girih", "NumPy"], rounds, 1e6, None))
@@ -206,14 +221,14 @@ def beside_heat(console, wanted):
 def main():
     warnings.simplefilter("ignore")
     console = Console()
-    triad = triad_rate()
+    triad = triad_runner()
     wanted = [part for part in chosen.cases.split(",") if part]
     met, lines = on_one_rank(wanted, triad)
     if chosen.ranks:
         more = beside_heat(console, wanted)
         met, lines = met + more[0], lines + more[1]
     versions = f"NumPy {np.__version__}, {'no JAX' if jax is None else f'JAX {jax.__version__}'}, {processor()}"
-    bandwidth = f"triad {triad / 1e9:.1f} GB/s, " if triad else ""
+    bandwidth = f"triad {triad() / 1e9:.1f} GB/s, " if triad else ""
     console.print(f"{bandwidth}{versions}; below 1 girih is faster", highlight=False, soft_wrap=True)
     console.print(f"{met} of {lines} lines meet their goals", highlight=False)
 

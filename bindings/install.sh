@@ -187,6 +187,13 @@ rivals)
     install_rivals .venv-rivals bench-kmeans 'scikit-learn-intelex>=2026.0' 'faiss-cpu>=1.12' 'superkmeans>=0.2'
     ;;
 array-rivals)
-    install_rivals .venv-array-rivals bench-arrays 'jax>=0.6' "heat>=1.8 --extra-index-url $torch_without_gpu"
+    # An index that does not answer is asked for every package, many times.
+    answers='import sys, urllib.request as it; it.urlopen(sys.argv[1] + "/torch/", timeout=10)'
+    if "$venv/bin/python" -c "$answers" "$torch_without_gpu" 2>/dev/null; then
+        index="--extra-index-url $torch_without_gpu"
+    else
+        index='' && say "$torch_without_gpu does not answer: Heat brings the PyTorch for GPUs, some gigabytes"
+    fi
+    install_rivals .venv-array-rivals bench-arrays 'jax>=0.6' "heat>=1.8 $index"
     ;;
 esac

@@ -74,6 +74,10 @@ WORKLOADS = {
     "logistic step": (logistic_step, None),
     "matmul": (lambda m, d: d["left"] @ d["right"], None),
     "gram": (lambda m, d: d["tall"].T @ d["tall"], None),
+    "cholesky": (lambda m, d: m.linalg.cholesky(d["positive"]), None),
+    "solve": (lambda m, d: m.linalg.solve(d["left"], d["right"]), None),
+    "inverse": (lambda m, d: m.linalg.inv(d["left"]), None),
+    "qr": (lambda m, d: m.absolute(m.linalg.qr(d["left"])[0]), None),
     "sort": (lambda m, d: m.sort(d["x"]), None),
     "fft": (lambda m, d: m.fft.fft(d["tall"], axis=1), None),
 }
@@ -84,12 +88,13 @@ def data(elements):
     rng, n = np.random.default_rng(0), elements
     side = max(4, int(n**0.5) // 2 * 2)
     x = rng.standard_normal(n)
+    left = rng.standard_normal((1000, 1000))
     return {
         "x": x, "y": rng.standard_normal(n), "x32": x.astype(np.float32), "z": x[: n // 2] + 1j * x[n // 2 :][: n // 2],
         "n": rng.integers(-1000, 1000, n), "price": rng.uniform(10, 50, n), "strike": rng.uniform(10, 50, n),
         "years": rng.uniform(1, 2, n), "tall": rng.standard_normal((n // 64, 64)), "weights": rng.standard_normal(64),
         "labels": (rng.random(n // 64) < 0.5).astype(float), "grid": x[: side * side].reshape(side, side),
-        "left": rng.standard_normal((1000, 1000)), "right": rng.standard_normal((1000, 1000)),
+        "left": left, "positive": left @ left.T + 1000 * np.eye(1000), "right": rng.standard_normal((1000, 1000)),
     }  # fmt: skip
 
 
