@@ -261,6 +261,51 @@ fn a_small_graph_is_run_by_who_launches_it() {
     }
 }
 
+/// Launches a brief graph on each rank, a chain of sums whose task `failing` fails; the last sum, and who ran tasks.
+fn brief_graph(ranks: usize, failing: Option<usize>) -> Vec<(Result<i64, Error>, Vec<std::thread::ThreadId>)> {
+    let outcomes = local::run(ranks, 2, 0, |world| {
+        let (me, ran) = (world.rank(), Arc::new(Mutex::new(Vec::new())));
+        let mut graph = world.graph("brief");
+        graph.brief();
+        let words = (0..20).map(|_| graph.block(me, 8)).collect::<Result<Vec<_>, _>>()?;
+        for index in 0..words.len() {
+            let ran = Arc::clone(&ran);
+            let mut accesses = vec![Access::Write(words[index])];
+            accesses.extend(index.checked_sub(1).map(|before| Access::Read(words[before])));
+            graph.task("word", me, 0, &accesses, || {
+                Box::new(move |context| {
+                    ran.lock().expect("no task panics").push(std::thread::current().id());
+                    let before = if index == 0 { 0 } else { context.read(1).of::<i64>()[0] };
+                    context.write(0).of_mut::<i64>()[0] = before + index as i64;
+                    if failing == Some(index) { Err("as it should".to_string()) } else { Ok(()) }
+                })
+            })?;
+        }
+        let graph = Arc::new(graph.finish()?);
+        let outcome = world.run(&graph).map(|()| graph.cell(words[19]).read().of::<i64>()[0]);
+        let ran = ran.lock().expect("no task panics").clone();
+        Ok::<_, Error>((outcome, std::thread::current().id(), ran))
+    });
+    let outcomes = outcomes.expect("the worlds start").into_iter().map(|outcome| {
+        let (outcome, caller, ran) = outcome.expect("the world goes on");
+        assert!(ran.iter().all(|thread| *thread == caller), "who launches a brief graph runs it");
+        (outcome, ran)
+    });
+    outcomes.collect()
+}
+
+#[test]
+fn a_brief_graph_is_run_through_by_who_launches_it() {
+    for ranks in [1, 3] {
+        for (sum, ran) in brief_graph(ranks, None) {
+            assert_eq!((sum.expect("no task fails"), ran.len()), (190, 20));
+        }
+    }
+    let (sum, ran) = brief_graph(1, Some(7)).remove(0);
+    assert!(sum.is_err_and(|error| error.to_string().contains("as it should")));
+    assert_eq!(ran.len(), 8, "tasks behind one that fails are skipped");
+}
+
 /// Programs run by one thread in the order of their seed, against program order.
 #[track_caller]
 fn check_stepwise(seeds: std::ops::Range<u64>, ranks: usize, workers: usize) {

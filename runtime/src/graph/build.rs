@@ -53,6 +53,7 @@ pub struct GraphBuilder {
     pub(super) collectives: u64,
     pub(super) agreement: Option<NodeId>,
     pub(super) communicates: bool,
+    brief: bool,
     description: String,
     pub(super) fingerprint: Fingerprint,
 }
@@ -129,6 +130,7 @@ impl GraphBuilder {
             collectives: 0,
             agreement: None,
             communicates: false,
+            brief: false,
             description: name.to_string(),
             fingerprint: Fingerprint::of(name),
         }
@@ -148,6 +150,12 @@ impl GraphBuilder {
     pub fn describe(&mut self, what: &str, detail: Fingerprint) {
         self.description = format!("{}: {what}", self.name);
         self.fingerprint = self.fingerprint.bytes(what.as_bytes()).word(detail.value());
+    }
+
+    /// Says that all tasks of this rank together take less than the way to a worker and back, some 0.1 ms: who launches
+    /// the graph then runs them itself, if there are no messages between them. Ranks may differ in it.
+    pub fn brief(&mut self) {
+        self.brief = true;
     }
 
     /// A new block with storage on its home rank; its contents are unspecified until a task writes them.
@@ -254,6 +262,7 @@ impl GraphBuilder {
         let first = |node: &Node| (node.is_task(), Reverse(node.to_the_end));
         roots.sort_by_key(|root| first(&self.nodes[root.index()]));
         let claim = |here: &Option<Copy>| here.as_ref().map_or(Claim::None, Copy::claim_of_epochs);
+        let brief = self.brief && self.nodes.iter().all(Node::is_task);
         Ok(Graph::new(Recorded {
             sinks: narrow(starts.windows(2).filter(|two| two[0] == two[1]).count()),
             running: AtomicBool::new(false),
@@ -271,6 +280,7 @@ impl GraphBuilder {
             fingerprint: self.fingerprint,
             agreed: AtomicBool::new(false),
             fine: AtomicBool::new(false),
+            brief,
             throttled: rooms.throttled || self.tags.used_again(),
             lanes: OnceLock::new(),
         }))

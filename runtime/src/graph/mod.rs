@@ -72,6 +72,8 @@ pub struct Recorded {
     agreed: AtomicBool,
     /// The tasks of the last epoch were so short that the next runs in lanes.
     fine: AtomicBool,
+    /// There are only tasks, which together take less than the way to a worker and back.
+    brief: bool,
     /// Some receives wait for room, which the depths of nodes do not tell.
     throttled: bool,
     lanes: OnceLock<Lanes>,
@@ -197,6 +199,11 @@ impl Recorded {
     /// The schedule, if it was made.
     pub(crate) fn lanes_made(&self) -> Option<&Lanes> {
         self.lanes.get()
+    }
+
+    /// Whether who launches the graph should run all of it.
+    pub(crate) fn is_brief(&self) -> bool {
+        self.brief
     }
 
     /// Whether the next epoch should run in lanes.

@@ -2,10 +2,12 @@
 //!
 //! To hand such a graph to a worker and back takes two switches of threads, which is longer than the graph; where ranks
 //! outnumber cores, every switch also waits for the others.
+//! A graph without messages that is known to be brief before it has run is run through in program order.
 //! Ready tasks stand on a desk (`desk.rs`) while the caller is there.
 //! Never here: graphs whose tasks are long or many, which workers run.
 
 use super::Run;
+use crate::ids::NodeId;
 use crate::sync::thread;
 use crate::sync::time::Instant;
 use std::time::Duration;
@@ -28,6 +30,12 @@ impl Run {
         if let Some(comm) = &self.comm {
             comm.leave();
         }
+    }
+
+    /// Runs every task of a graph that has only tasks, in program order, which all edges follow.
+    pub(super) fn run_through(&self) {
+        (0..self.graph.nodes().len()).for_each(|index| self.call(NodeId(index as u32)));
+        self.ended.open();
     }
 
     fn work_off(&self) {

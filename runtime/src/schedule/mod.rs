@@ -159,7 +159,9 @@ impl Run {
         let claimed = graph.begin_epoch();
         let earlier = earlier.or_else(|| (!claimed).then(|| in_use(graph, self.rank)));
         let few = graph.nodes().len() <= caller::NODES_MAX;
-        let in_lanes = graph.is_fine() && !few;
+        // What the caller runs is not in traces.
+        let at_once = attended && graph.is_brief() && !self.pool.tracer().is_on();
+        let in_lanes = graph.is_fine() && !few && !at_once;
         let attended = attended && few && graph.is_fine() && !self.pool.tracer().is_on();
         self.desk.open(attended, caller::NODES_MAX);
         let ends = if in_lanes { graph.lanes(|| self.pool.workers_by_domain()).ends() } else { graph.sinks() };
@@ -179,6 +181,9 @@ impl Run {
         let me = self.me.upgrade().expect("a run that begins is alive");
         let launch = self.pool.launch(me);
         self.launch.store(launch, Relaxed); // as above
+        if at_once {
+            return self.run_through();
+        }
         let planned = || plan::of(graph, self.rank);
         self.pool.tracer().launched(launch, first_collective, plan::identity(graph), planned);
         if let Some(lanes) = graph.lanes_made() {
