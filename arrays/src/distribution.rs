@@ -153,13 +153,27 @@ pub struct Tree {
 impl Tree {
     /// The largest nodes that lie wholly within a run of leaves, in order.
     ///
-    /// Cost: at most two nodes of each level.
+    /// Cost: at most two nodes of each level, found in as many steps.
     pub fn nodes(&self, leaves: &Range<usize>) -> Vec<TreeNode> {
-        let mut stack = Combiner::new(*self, |_: &mut (), ()| {});
-        for leaf in leaves.clone() {
-            stack.push(TreeNode { level: 0, index: leaf }, ());
+        let (mut nodes, mut next) = (Vec::new(), leaves.start);
+        while next < leaves.end {
+            let mut node = self.risen(TreeNode { level: 0, index: next });
+            while node.index.is_multiple_of(2) && self.count(node.level) > 1 {
+                let above = TreeNode { level: node.level + 1, index: node.index / 2 };
+                if self.end(above) > leaves.end {
+                    break;
+                }
+                node = self.risen(above);
+            }
+            next = self.end(node);
+            nodes.push(node);
         }
-        stack.into_nodes().into_iter().map(|(node, ())| node).collect()
+        nodes
+    }
+
+    /// The leaf behind those of a node.
+    fn end(&self, node: TreeNode) -> usize {
+        ((node.index + 1) << node.level).min(self.leaves)
     }
 
     /// A node at the place it reaches by passing up alone.

@@ -9,6 +9,7 @@ use crate::distribution::Layout;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::expr::{Node, Piece, Recorded, Reduction};
+use crate::kernel::dense::Factor;
 use crate::lower::{Lowered, Lowering, write_whole};
 use crate::shape::Shape;
 use crate::tile::Part;
@@ -107,19 +108,12 @@ pub(crate) fn distribute(
     bytes: &[u8],
 ) -> Result<Arc<Node>> {
     let node = Node::arriving(shape, dtype);
-    let mut lowering = Lowering::new(world);
     let part = Part::lone(world.memory(), rows[world.rank().index()].clone(), row_bytes);
-    let recorded = part.map_err(Error::from).and_then(|part| {
+    arrive(world, "distribute", &described(&node), |lowering| {
+        let part = part?;
         part.fill(bytes);
         lowering.distribute(&node, rows, row_bytes, &part)
-    });
-    let Lowered { graph, outputs, .. } = lowering.finish();
-    let mut graph = graph.unwrap_or_else(|| world.graph("distribute"));
-    graph.describe(&described(&node), Fingerprint::default());
-    world.run_recorded(finished(graph, recorded))?;
-    for (node, part) in outputs {
-        node.set(part);
-    }
+    })?;
     Ok(node)
 }
 
@@ -131,16 +125,47 @@ pub(crate) fn tall_qr(world: &World, x: &Arc<Node>) -> Result<(Arc<Node>, Arc<No
     let n = x.shape[1];
     let q = Node::arriving(x.shape.clone(), x.dtype);
     let r = Node::arriving(Shape::new(&[n, n])?, x.dtype);
+    arrive(world, "tall qr", &format!("qr of {}", described(x)), |lowering| lowering.tall_qr(x, &q, &r))?;
+    Ok((q, r))
+}
+
+/// The factors of a matrix that is there, in these shapes, by blocks of columns. Collective.
+///
+/// # Errors
+/// As `World::run`; local, agreed on: `Error::Runtime` for memory; replicated: `Error::Shape` for what is wrong with
+/// the matrix.
+pub(crate) fn factor_columns(
+    world: &World,
+    factor: Factor,
+    x: &Arc<Node>,
+    b: Option<&Arc<Node>>,
+    shapes: &[Shape],
+) -> Result<Vec<Arc<Node>>> {
+    let factors: Vec<Arc<Node>> = shapes.iter().map(|shape| Node::arriving(shape.clone(), x.dtype)).collect();
+    let sides = b.map_or(String::new(), |b| format!(" with {}", described(b)));
+    let what = format!("{factor:?} of {}{sides}", described(x)).to_lowercase();
+    arrive(world, "factor", &what, |lowering| lowering.factor_columns(factor, x, b, &factors))?;
+    Ok(factors)
+}
+
+/// Runs a graph of its own and gives the nodes that it was recorded for their values.
+fn arrive(
+    world: &World,
+    name: &'static str,
+    what: &str,
+    record: impl FnOnce(&mut Lowering<'_>) -> Result<()>,
+) -> Result<()> {
     let mut lowering = Lowering::new(world);
-    let recorded = lowering.tall_qr(x, &q, &r);
-    let Lowered { graph, outputs, .. } = lowering.finish();
-    let mut graph = graph.unwrap_or_else(|| world.graph("tall qr"));
-    graph.describe(&format!("qr of {}", described(x)), Fingerprint::default());
+    let recorded = record(&mut lowering);
+    let Lowered { graph, outputs, mistakes } = lowering.finish();
+    let mut graph = graph.unwrap_or_else(|| world.graph(name));
+    graph.describe(what, Fingerprint::default());
     world.run_recorded(finished(graph, recorded))?;
+    mistakes.agree(world)?;
     for (node, part) in outputs {
         node.set(part);
     }
-    Ok((q, r))
+    Ok(())
 }
 
 /// Whether a node can be computed at once in the calling thread: it is small, and so is all it needs.

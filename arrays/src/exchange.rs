@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Result};
 use girih_runtime::world::World;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Brings parcel r of each rank to rank r; what comes is in the order of ranks. Collective.
 ///
@@ -34,18 +34,22 @@ pub(crate) fn on_workers<T: Send + 'static>(
         return Ok((0..count).map(run).collect());
     }
     let results: Arc<Vec<Mutex<Option<T>>>> = Arc::new((0..count).map(|_| Mutex::new(None)).collect());
-    let run = Arc::new(run);
+    // Workers let go of a graph at their next look for work; what `run` holds open must be closed before.
+    let run = Arc::new(RwLock::new(Some(run)));
     let mut graph = world.graph(label);
     for index in 0..count {
         let (results, run) = (Arc::clone(&results), Arc::clone(&run));
         graph.task(label, world.rank(), world.domain_of_tile(index, count), &[], || {
             Box::new(move |_| {
-                *locked(&results[index]) = Some(run(index));
+                let run = run.read().unwrap_or_else(PoisonError::into_inner);
+                *locked(&results[index]) = Some(run.as_ref().expect("there until all have run")(index));
                 Ok(())
             })
         })?;
     }
-    world.run(&Arc::new(graph.finish()?))?;
+    let outcome = world.run(&Arc::new(graph.finish()?));
+    *run.write().unwrap_or_else(PoisonError::into_inner) = None;
+    outcome?;
     let taken = results.iter().map(|result| locked(result).take().expect("each task leaves its result"));
     Ok(taken.collect())
 }

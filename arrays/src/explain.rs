@@ -53,7 +53,7 @@ pub(crate) fn explain(world: &World, node: &Arc<Node>) -> Result<Explanation> {
     }
     let plan = Plan::looked_at(node);
     let steps = steps(&plan);
-    let mut lowering = Lowering::new(world);
+    let mut lowering = Lowering::only_recording(world);
     let kept = |node: &Arc<Node>| plan.kept.contains(&Arc::as_ptr(node));
     plan.order.iter().try_for_each(|node| lowering.node(node, &kept))?;
     let Lowered { graph, .. } = lowering.finish();

@@ -62,7 +62,7 @@ mod _native {
     use super::numpy::PySharing;
 
     #[pymodule_export]
-    use super::linalg::{factor, frame_products, tall_qr};
+    use super::linalg::{factor, factor_columns, frame_products, tall_qr};
 
     #[pymodule_export]
     use super::explain::{explain, tiles};

@@ -10,7 +10,31 @@ use pyo3::prelude::*;
 #[pyfunction]
 #[pyo3(signature = (kind, x, b = None, /))]
 pub(crate) fn factor(kind: &str, x: &Bound<'_, PyAny>, b: Option<&Bound<'_, PyAny>>) -> PyResult<PyArray> {
-    let factor = match kind {
+    let factor = named(kind)?;
+    let (array, b) = (to_array(x)?, b.map(to_array).transpose()?);
+    detached(x.py(), || {
+        let factors = linalg::factor(factor, &array, b.as_ref())?;
+        factors.wait()?;
+        Ok(factors)
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (kind, x, b = None, /))]
+pub(crate) fn factor_columns(
+    kind: &str,
+    x: &Bound<'_, PyAny>,
+    b: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Option<Vec<PyArray>>> {
+    let (py, factor) = (x.py(), named(kind)?);
+    let (array, b) = (to_array(x)?, b.map(to_array).transpose()?);
+    let found = py.detach(|| linalg::factor_columns(factor, &array, b.as_ref()));
+    let found = found.map_err(|error| array_error(py, &error))?;
+    Ok(found.map(|factors| factors.into_iter().map(PyArray::new).collect()))
+}
+
+fn named(kind: &str) -> PyResult<Factor> {
+    Ok(match kind {
         "cholesky" => Factor::Cholesky,
         "solve" => Factor::Solve,
         "inv" => Factor::Inverse,
@@ -24,12 +48,6 @@ pub(crate) fn factor(kind: &str, x: &Bound<'_, PyAny>, b: Option<&Bound<'_, PyAn
         "eigvalsh" => Factor::EighValues,
         "eig" => Factor::Eig,
         _ => return Err(PyValueError::new_err(format!("there is no factorisation {kind}"))),
-    };
-    let (array, b) = (to_array(x)?, b.map(to_array).transpose()?);
-    detached(x.py(), || {
-        let factors = linalg::factor(factor, &array, b.as_ref())?;
-        factors.wait()?;
-        Ok(factors)
     })
 }
 

@@ -77,7 +77,7 @@ def test_all_ranks_run_tasks(on_ranks):
         print(*executor.report()["tasks_by_rank"])
     """
     counts = [int(word) for word in on_ranks(code, 3).succeeded().output.split()]
-    assert sum(counts) == 60 and min(counts) >= 10
+    assert sum(counts) == 60 and min(counts) >= 1
 
 
 def test_a_rank_that_submits_something_else_is_told(on_ranks):

@@ -15,6 +15,9 @@ SHAPES = [
     (40_000, 5),
     (900, 200),
     (5003, 1),
+    (391, 391),
+    (300, 420),
+    (640, 257),
     (4, 6, 6),
     (700, 5, 3),
     (2, 3, 4, 4),
@@ -206,13 +209,79 @@ def test_mistakes_are_numpys(call, kind, text):
             call(module)
 
 
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("count", [1, 130])
+def test_equations_of_a_large_matrix(dtype, count):
+    x, b = noise((300, 300), dtype), noise((300, count), dtype, seed=1)
+    found = np.asarray(gr.linalg.solve(gr.asarray(x), gr.asarray(b)))
+    check_close(x @ found, b, dtype, scale=100)
+    check_close(gr.linalg.solve(x, b[:, 0]), found[:, 0], dtype)
+    assert gr.linalg.solve(x, np.ones((300, 0), dtype)).shape == (300, 0)
+
+
+def test_a_large_matrix_of_dependent_columns():
+    x = noise((300, 2)) @ noise((2, 300), seed=1)
+    x[:, 200:] = 0
+    q, r = (np.asarray(part) for part in gr.linalg.qr(x))
+    check_close(q.T @ q, np.eye(300))
+    check_close(q @ r, x)
+    x[:, 0] = 0
+    assert gr.linalg.det(x).item() == 0.0
+    assert gr.linalg.slogdet(x).logabsdet.item() == -np.inf
+    for call in (gr.linalg.inv, lambda x: gr.linalg.solve(x, x)):
+        with pytest.raises(np.linalg.LinAlgError, match="Singular matrix"):
+            call(x)
+    late = np.eye(300)
+    late[290, 290] = -1
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        gr.linalg.cholesky(late)
+    with pytest.raises(np.linalg.LinAlgError, match="not positive definite"):
+        gr.linalg.cholesky(np.where(np.eye(300) == 1, np.nan, 0))
+
+
+def test_exchanged_rows_are_those_of_numpy():
+    order = np.random.default_rng(0).permutation(400)
+    x = np.eye(400)[order] * 2
+    check_close(gr.linalg.inv(x), np.linalg.inv(x))
+    assert gr.linalg.slogdet(x).sign.item() == np.linalg.slogdet(x).sign
+
+
+TRAFFIC = """
+import girih as gr
+n = 1000
+x = gr.random.default_rng(0).standard_normal((n, n))
+positive = x @ x.T + n * gr.eye(n)
+gr.wait(positive)
+gr.report(reset=True)
+gr.linalg.cholesky(positive)
+give(sent=gr.report()["evaluate"]["bytes"] if gr.size() > 1 else 0, rows=positive.local.shape[0])
+"""
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 4])
+def test_a_panel_is_sent_once_to_each_rank_that_needs_it(on_ranks, ranks):
+    n, item, width = 1000, 8, 128
+    widths = [min(width, n - first) for first in range(0, n, width)]
+    blocks = range(len(widths))
+    for rank, given in enumerate(on_ranks(TRAFFIC, ranks).succeeded().given(ranks)):
+        rows, own = int(given["rows"]), [block for block in blocks if block % ranks == rank]
+        to_columns = rows * sum(widths[block] for block in blocks if block not in own)
+        back_to_rows = sum(widths[block] for block in own) * (n - rows)
+        panels = 0
+        for block in own:
+            others = {later % ranks for later in blocks if later > block} - {rank}
+            panels += (n - block * width) * widths[block] * len(others)
+        agreement = 8 if ranks > 1 else 0
+        assert given["sent"] == item * (to_columns + panels + back_to_rows) + agreement
+
+
 EVERYWHERE = """
 import girih as gr
 rng = np.random.default_rng(5)
 found = {}
 def keep(name, *values):
     found.update(digests({f"{name} {part}": v for part, v in enumerate(values)}))
-for shape in [(30_011, 7), (2000, 90), (300, 300), (4000, 5, 5), (6, 200, 200)]:
+for shape in [(30_011, 7), (2000, 90), (300, 300), (420, 270), (4000, 5, 5), (6, 200, 200)]:
     for dtype in ("float64", "float32", "complex128"):
         values = rng.standard_normal(shape) + (1j * rng.standard_normal(shape) if dtype == "complex128" else 0)
         x = gr.asarray(values.astype(dtype))
@@ -223,7 +292,8 @@ for shape in [(30_011, 7), (2000, 90), (300, 300), (4000, 5, 5), (6, 200, 200)]:
         if shape[-1] == shape[-2]:
             y = x @ gr.matrix_transpose(x).conj()
             keep(f"square {shape} {dtype}", gr.linalg.inv(x), gr.linalg.det(x), *gr.linalg.eigh(y),
-                 gr.linalg.solve(x, x), gr.linalg.matrix_power(x, 3))
+                 gr.linalg.solve(x, x), gr.linalg.solve(x, x[..., :1]), gr.linalg.matrix_power(x, 3),
+                 gr.linalg.cholesky(y + shape[-1] * gr.eye(shape[-1]).astype(dtype)))
         elif len(shape) == 2:
             keep(f"lstsq {shape} {dtype}", *gr.linalg.lstsq(x, x[:, 0]))
 keep("lowrank", *gr.linalg.svd_lowrank(gr.asarray(rng.standard_normal((9000, 30))), 4))

@@ -3,9 +3,10 @@
 use super::Array;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::evaluate::tall_qr;
+use crate::evaluate::{factor_columns, tall_qr};
 use crate::expr;
 use crate::kernel::custom::Kernel;
+use crate::kernel::dense::Factor;
 use crate::shape::Shape;
 use girih_runtime::world::World;
 
@@ -38,5 +39,14 @@ impl Array {
         let world = self.world();
         let (q, r) = tall_qr(world, self.node())?;
         Ok((Array::record(world, q)?, Array::record(world, r)?))
+    }
+
+    /// The factors of a large matrix, in these shapes; `b` holds the right-hand sides of [`Factor::Solve`].
+    pub(crate) fn factor_columns(&self, factor: Factor, b: Option<&Array>, shapes: &[Shape]) -> Result<Vec<Array>> {
+        self.wait()?;
+        b.map_or(Ok(()), Array::wait)?;
+        let world = self.world();
+        let factors = factor_columns(world, factor, self.node(), b.map(Array::node), shapes)?;
+        factors.into_iter().map(|node| Array::record(world, node)).collect()
     }
 }

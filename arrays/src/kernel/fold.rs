@@ -2,12 +2,13 @@
 //! `i64` or `u64` for the others.
 //!
 //! Order: a run is cut into blocks of 1024 elements; a block is summed in 32 lanes, whose results combine
-//! pairwise. So the bits follow from the values and the length of the run alone.
+//! pairwise; so do the elements of runs of 2 to 16. So the bits follow from the values and the length of the run alone.
 //! Error of a sum: that of 32 + 5 additions in `f64` within a block, whatever the type of the elements.
 //! Never here: which elements make a run, and how runs combine.
 
 use super::cast::cast;
 use super::complex;
+use super::lanes::each_run;
 use super::place;
 use super::real::Real;
 use super::vector::{self, Loop};
@@ -15,9 +16,6 @@ use crate::dtype::{DType, Kind};
 use bytemuck::{Pod, cast_slice, cast_slice_mut};
 use num_complex::Complex;
 use std::borrow::Cow;
-
-const BLOCK: usize = 1024;
-const LANES: usize = 32;
 
 /// How elements combine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -177,6 +175,7 @@ pub(crate) fn runs(fold: Fold, dtype: DType, values: &[u8], run: usize, partials
     if fold.is_place() {
         return values.chunks(run * dtype.bytes()).for_each(|run| partials.extend(place::first(fold, dtype, run)));
     }
+    partials.reserve(values.len() / (run * dtype.bytes()).max(1) + 1);
     match dtype {
         DType::Float64 => runs_real::<f64>(fold, cast_slice(values), run, partials),
         DType::Float32 => runs_real::<f32>(fold, cast_slice(values), run, partials),
@@ -187,13 +186,27 @@ pub(crate) fn runs(fold: Fold, dtype: DType, values: &[u8], run: usize, partials
     }
 }
 
+/// As [`runs`] of a fold of places, for runs whose words all combine: only runs that are more extreme than all before,
+/// of which `best` keeps the word, are looked through for a place; others get the place behind all places.
+///
+/// Cost: one read an element, and another for the few runs that lead.
+pub(crate) fn leading_runs(
+    fold: Fold,
+    dtype: DType,
+    values: &[u8],
+    run: usize,
+    best: &mut Option<u64>,
+    partials: &mut Vec<u64>,
+) {
+    let (dtype, room, direct) = widened(dtype, values);
+    place::leading(fold, dtype, direct.unwrap_or_else(|| cast_slice(&room)), run, best, partials);
+}
+
 fn runs_real<T: Real>(fold: Fold, values: &[T], run: usize, partials: &mut Vec<u64>) {
     let identity = f64::from_bits(fold.identity(DType::Float64)[0]);
     macro_rules! call {
         ($combine:expr) => {
-            for values in values.chunks(run) {
-                partials.push(one_run(values, identity, T::wide, $combine).to_bits());
-            }
+            each_run(values, run, identity, T::wide, $combine, |word| partials.push(word.to_bits()))
         };
     }
     with_fold!(f64, fold, call);
@@ -203,9 +216,7 @@ fn runs_integer<T: Pod + Into<i64>>(fold: Fold, values: &[T], run: usize, partia
     let identity = fold.identity(DType::Int64)[0] as i64;
     macro_rules! call {
         ($combine:expr) => {
-            for values in values.chunks(run) {
-                partials.push(one_run(values, identity, Into::into, $combine) as u64);
-            }
+            each_run(values, run, identity, Into::into, $combine, |word| partials.push(word as u64))
         };
     }
     with_fold!(i64, fold, call);
@@ -243,9 +254,7 @@ fn runs_unsigned(fold: Fold, values: &[u64], run: usize, partials: &mut Vec<u64>
     let identity = fold.identity(DType::Uint64)[0];
     macro_rules! call {
         ($combine:expr) => {
-            for values in values.chunks(run) {
-                partials.push(one_run(values, identity, |value| value, $combine));
-            }
+            each_run(values, run, identity, |value| value, $combine, |word| partials.push(word))
         };
     }
     with_fold!(u64, fold, call);
@@ -255,63 +264,23 @@ fn runs_complex(fold: Fold, values: &[Words], run: usize, partials: &mut Vec<u64
     let [re, im] = fold.identity(DType::Complex128).map(f64::from_bits);
     macro_rules! call {
         ($combine:expr) => {
-            for values in values.chunks(run) {
-                let word = one_run(values, Complex { re, im }, |value| value, $combine);
-                partials.extend([word.re.to_bits(), word.im.to_bits()]);
-            }
+            each_run(
+                values,
+                run,
+                Complex { re, im },
+                |value| value,
+                $combine,
+                |word| {
+                    partials.extend([word.re.to_bits(), word.im.to_bits()]);
+                },
+            )
         };
     }
     with_fold!(complex, fold, call);
 }
 
-fn one_run<T: Copy, A: Copy>(
-    values: &[T],
-    identity: A,
-    widen: impl Fn(T) -> A + Copy,
-    combine: impl Fn(A, A) -> A + Copy,
-) -> A {
-    if values.len() < LANES {
-        return values.iter().fold(identity, |all, &value| combine(all, widen(value)));
-    }
-    let block = |values: &[T]| vector::run(Lanes { values, identity, widen, combine });
-    let (first, rest) = values.split_at(BLOCK.min(values.len()));
-    rest.chunks(BLOCK).fold(block(first), |all, values| combine(all, block(values)))
-}
-
-struct Lanes<'a, T, A, W, C> {
-    values: &'a [T],
-    identity: A,
-    widen: W,
-    combine: C,
-}
-
-impl<T: Copy, A: Copy, W: Fn(T) -> A, C: Fn(A, A) -> A> Loop for Lanes<'_, T, A, W, C> {
-    type Output = A;
-
-    #[inline(always)]
-    fn run(self) -> A {
-        let mut lanes = [self.identity; LANES];
-        let (whole, rest) = self.values.as_chunks::<LANES>();
-        for values in whole {
-            for (lane, &value) in lanes.iter_mut().zip(values) {
-                *lane = (self.combine)(*lane, (self.widen)(value));
-            }
-        }
-        for (lane, &value) in lanes.iter_mut().zip(rest) {
-            *lane = (self.combine)(*lane, (self.widen)(value));
-        }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for lane in 0..width {
-                lanes[lane] = (self.combine)(lanes[lane], lanes[lane + width]);
-            }
-            width /= 2;
-        }
-        lanes[0]
-    }
-}
-
-/// Combines words with elements, one by one: `words[i] ← words[i] ∘ values[i]`.
+/// Combines words with elements, one by one: `words[i] ← words[i] ∘ values[i]`, and so with each row of as many
+/// elements that follows.
 ///
 /// Cost: one operation, two reads and a write an element; as [`runs`] for short types.
 pub(crate) fn accumulate(fold: Fold, dtype: DType, values: &[u8], words: &mut [u64]) {
@@ -375,8 +344,10 @@ impl<T: Copy, A: Copy, W: Fn(T) -> A, C: Fn(A, A) -> A> Loop for Accumulate<'_, 
 
     #[inline(always)]
     fn run(self) {
-        for (word, &value) in self.words.iter_mut().zip(self.values) {
-            *word = (self.combine)(*word, (self.widen)(value));
+        for values in self.values.chunks(self.words.len().max(1)) {
+            for (word, &value) in self.words.iter_mut().zip(values) {
+                *word = (self.combine)(*word, (self.widen)(value));
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod elementwise;
 mod float;
 pub(crate) mod fold;
 mod integer;
+pub(crate) mod lanes;
 pub mod nearest;
 pub(crate) mod operation;
 pub(crate) mod pairwise;

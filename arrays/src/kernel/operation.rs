@@ -238,6 +238,21 @@ impl Binary {
 }
 
 impl Operation {
+    /// Roughly how long it takes for an element, in quarters of a nanosecond.
+    pub(crate) fn effort(self) -> usize {
+        let loops = match self {
+            Operation::Unary(op) => op.loops(),
+            Operation::Binary(Binary::FloorDivide | Binary::Remainder | Binary::Fmod | Binary::Power) => Loops::Floats,
+            Operation::Binary(op) => op.loops(),
+            Operation::Cast(_) | Operation::Select => Loops::All,
+        };
+        match loops {
+            Loops::Floats | Loops::Inexact | Loops::Doubles | Loops::IntegersNoBool => 16,
+            Loops::Quotients => 4,
+            _ => 1,
+        }
+    }
+
     /// The type of the result on operands of the given type.
     pub(crate) fn result(self, dtype: DType) -> DType {
         match self {

@@ -3,7 +3,7 @@
 //! NaN counts as less than the least and greater than the greatest. Of equal elements the one of the smaller place
 //! stays, so the order in which words combine leaves no trace.
 
-use super::fold::{Fold, runs};
+use super::fold::{Fold, runs, word_type};
 use super::vector::{self, Loop};
 use crate::dtype::DType;
 use bytemuck::cast_slice;
@@ -15,10 +15,36 @@ const BLOCK: usize = 128;
 ///
 /// Cost: two reads an element, the second from the nearest cache.
 pub(super) fn first(fold: Fold, dtype: DType, values: &[u8]) -> [u64; 2] {
-    let extreme = if fold == Fold::FirstMin { Fold::Min } else { Fold::Max };
     let mut word = Vec::with_capacity(1);
-    runs(extreme, dtype, values, (values.len() / dtype.bytes()).max(1), &mut word);
+    runs(extreme(fold), dtype, values, (values.len() / dtype.bytes()).max(1), &mut word);
     let Some(&word) = word.first() else { return fold.identity(dtype) };
+    [word, place(dtype, values, word)]
+}
+
+/// The words of runs of elements, as [`first`] finds them, but that a place behind all places stands for the true one
+/// where an earlier run has an element as extreme: of all runs together the same place comes out.
+///
+/// Cost: one read an element, and another for runs that are more extreme than all before.
+pub(super) fn leading(fold: Fold, dtype: DType, values: &[u8], run: usize, best: &mut Option<u64>, out: &mut Vec<u64>) {
+    let mut extremes = Vec::new();
+    runs(extreme(fold), dtype, values, run, &mut extremes);
+    for (values, word) in values.chunks(run * dtype.bytes()).zip(extremes) {
+        let mut words = [best.unwrap_or(word), 0];
+        combine(fold, word_type(dtype), &mut words, &[word, u64::MAX]);
+        let leads = best.is_none() || words[1] == u64::MAX;
+        if leads {
+            *best = Some(word);
+        }
+        out.extend([word, if leads { place(dtype, values, word) } else { u64::MAX }]);
+    }
+}
+
+fn extreme(fold: Fold) -> Fold {
+    if fold == Fold::FirstMin { Fold::Min } else { Fold::Max }
+}
+
+/// The first place of an element, which is there.
+fn place(dtype: DType, values: &[u8], word: u64) -> u64 {
     let float = f64::from_bits(word);
     let place = match dtype {
         DType::Float64 if float.is_nan() => find(cast_slice(values), |value: f64| value.is_nan()),
@@ -28,23 +54,23 @@ pub(super) fn first(fold: Fold, dtype: DType, values: &[u8]) -> [u64; 2] {
         DType::Bool => find(values, |value: u8| u64::from(value) == word),
         _ => find(cast_slice(values), |value: u64| value == word),
     };
-    [word, place as u64]
+    place as u64
 }
 
 /// The place of the first element for which `wanted` is true, of which there is one.
 fn find<T: Copy>(values: &[T], wanted: impl Fn(T) -> bool + Copy) -> usize {
-    let block = values.chunks(BLOCK).position(|values| vector::run(Some { values, wanted })).expect("one is wanted");
+    let block = values.chunks(BLOCK).position(|values| vector::run(Search { values, wanted })).expect("one is wanted");
     let within = values[block * BLOCK..].iter().position(|&value| wanted(value)).expect("one of the block is wanted");
     block * BLOCK + within
 }
 
 /// Whether some element is wanted.
-struct Some<'a, T, W> {
+struct Search<'a, T, W> {
     values: &'a [T],
     wanted: W,
 }
 
-impl<T: Copy, W: Fn(T) -> bool> Loop for Some<'_, T, W> {
+impl<T: Copy, W: Fn(T) -> bool> Loop for Search<'_, T, W> {
     type Output = bool;
 
     #[inline(always)]
@@ -88,7 +114,7 @@ mod tests {
             let mut words = fold.identity(dtype);
             for (part, values) in values.chunks(cut).enumerate().collect::<Vec<_>>().into_iter().rev() {
                 let [word, place] = first(fold, dtype, cast_slice(values));
-                combine(fold, super::super::fold::word_type(dtype), &mut words, &[word, place + (part * cut) as u64]);
+                combine(fold, word_type(dtype), &mut words, &[word, place + (part * cut) as u64]);
             }
             assert_eq!(words[1], expected, "{fold:?} in parts of {cut}");
         }

@@ -1,7 +1,8 @@
 //! Linear algebra on matrices along the last two axes.
 //!
-//! Stacks of matrices are factored where they lie, each by one task. A single matrix is gathered by one rank and
-//! factored there, but for tall ones, whose rows stay where they are.
+//! Stacks of matrices are factored where they lie, each by one task. The rows of a tall matrix stay where they are. Any
+//! other large one is divided into blocks of columns, if that is known of its factorisation; else one rank gathers and
+//! factors it.
 
 mod frames;
 mod stacked;
@@ -11,11 +12,43 @@ use crate::dtype::{Complex32, Complex64, DType, Element};
 use crate::error::{Error, Result};
 use crate::kernel::custom::{Kernel, Rows};
 use crate::kernel::dense::field::Field;
+use crate::lower::takes_columns;
+use crate::shape::Shape;
 use bytemuck::{cast_slice, cast_slice_mut};
 
 pub use crate::kernel::dense::Factor;
 pub use frames::frame_products;
 pub use stacked::matmul;
+
+/// The factors of one large matrix, in shapes of their own, by tasks on blocks of columns that go round the ranks;
+/// `None` if the matrix is small, one of a stack, or of a factorisation that [`factor`] alone has. `b` holds the
+/// right-hand sides of [`Factor::Solve`].
+///
+/// Collective. Cost: every rank receives, of each block of 128 columns that it does not have, what the factorisation
+/// leaves below the diagonal, half of the matrix together, and for solutions as much again from above; the matrix and
+/// its factors travel once between rows and columns. Three times the matrix's memory, divided among the ranks.
+///
+/// # Errors
+/// As [`factor`], at once.
+pub fn factor_columns(factor: Factor, x: &Array, b: Option<&Array>) -> Result<Option<Vec<Array>>> {
+    let &[m, n] = x.shape() else { return Ok(None) };
+    let square = !factor.is_square() || m == n;
+    let fits = b.is_none_or(|b| b.dtype() == x.dtype() && b.shape().len() == 2 && b.shape()[0] == n);
+    if !takes_columns(factor, m, n) || !has_factors(x.dtype()) || !square || !fits {
+        return Ok(None);
+    }
+    let shapes: &[[usize; 2]] = match factor {
+        Factor::Solve => &[[n, b.map_or(0, |b| b.shape()[1])]],
+        Factor::Qr { complete: true } => &[[m, m], [m, n]],
+        Factor::Qr { complete: false } => &[[m, m.min(n)], [m.min(n), n]],
+        _ => &[[n, n]],
+    };
+    let shapes: Result<Vec<Shape>> = match factor {
+        Factor::Determinant => Ok(vec![Shape::new(&[2])?]),
+        _ => shapes.iter().map(|shape| Ok(Shape::new(shape)?)).collect(),
+    };
+    x.factor_columns(factor, b, &shapes?).map(Some)
+}
 
 /// Factors of each matrix of a stack: the axes before the last two are kept, and what is left of a matrix follows in
 /// one axis, in the order that [`Factor`] says. `b` holds the right-hand sides of [`Factor::Solve`].

@@ -4,10 +4,11 @@
 //! else a single row. Within a span elements combine in an order that follows from the shape and the span's
 //! number of rows alone: neither tiles nor the pieces of the machine show in the bits.
 
-use super::machine::{Machine, PIECE};
+use super::machine::{Elements, Machine, PIECE};
 use crate::dtype::DType;
 use crate::expr::Reduction;
 use crate::kernel::fold::{self, Fold};
+use crate::kernel::lanes::{LANES, runs_of_products};
 use crate::kernel::pairwise::Pairwise;
 use crate::shape::Shape;
 use std::ops::Range;
@@ -71,32 +72,40 @@ impl Folding {
     ) {
         let row_elements = self.shape.row_elements();
         let span = self.span(span_rows);
-        let mut state =
-            State { words: vec![0; span.words * self.unit], partials: Vec::new(), pairwise: Pairwise::default() };
+        let mut state = State {
+            words: vec![0; span.words * self.unit],
+            partials: Vec::new(),
+            pairwise: Pairwise::default(),
+            best: None,
+        };
         let whole = rows.len() / span_rows;
         if span.elements == 0 {
             state.begin(self);
             (0..rows.len().div_ceil(span_rows)).for_each(|index| emit(index, &state.words[..self.width * self.unit]));
             return;
         }
+        if self.fold == Fold::Sum && !span.kept && span.run.min(span.piece) >= LANES {
+            machine.split_product();
+        }
+        let whole_runs = span.run == span.elements && !span.kept;
         // Short spans share a piece of the machine, which has a price for each instruction.
-        let together = (PIECE / span.elements).clamp(1, whole.max(1));
+        let together = (machine.longest() / span.elements).clamp(1, whole.max(1));
         let bytes = self.dtype.bytes();
         let mut index = 0;
         while index < whole {
             let start = rows.start * row_elements + index * span.elements;
-            if together > 1 && span.elements <= span.piece {
+            if (together > 1 || whole_runs) && span.elements <= span.piece {
                 let count = together.min(whole - index);
                 machine.compute(start, count * span.elements);
-                let values = machine.values(start, count * span.elements);
-                if span.run == span.elements && !span.kept {
-                    emit(index, state.whole_spans(self, &span, start, values));
+                let elements = machine.elements(start, count * span.elements);
+                if whole_runs {
+                    emit(index, state.whole_spans(self, &span, start, elements));
                     index += count;
                     continue;
                 }
-                for (i, values) in values.chunks(span.elements * bytes).enumerate() {
+                for (i, elements) in elements.chunks(span.elements * bytes).enumerate() {
                     state.begin(self);
-                    state.piece(self, &span, (start + i * span.elements, 0), values);
+                    state.piece(self, &span, (start + i * span.elements, 0), elements);
                     emit(index + i, state.finish(self));
                 }
                 index += count;
@@ -122,7 +131,7 @@ impl Folding {
             for at in (unit..end).step_by(span.piece) {
                 let length = span.piece.min(end - at);
                 machine.compute(start + at, length);
-                state.piece(self, span, (start, at), machine.values(start + at, length));
+                state.piece(self, span, (start, at), machine.elements(start + at, length));
             }
         }
     }
@@ -175,6 +184,8 @@ struct State {
     words: Vec<u64>,
     partials: Vec<u64>,
     pairwise: Pairwise,
+    /// The most extreme element of the spans before, of folds of places that combine all spans.
+    best: Option<u64>,
 }
 
 impl State {
@@ -183,10 +194,14 @@ impl State {
     }
 
     /// Takes the elements from `at` on, counted in the span, which begins with the element `start`.
-    fn piece(&mut self, folding: &Folding, span: &Span, (start, at): (usize, usize), values: &[u8]) {
+    fn piece(&mut self, folding: &Folding, span: &Span, (start, at): (usize, usize), elements: Elements<'_>) {
         let (fold, dtype, unit) = (folding.fold, folding.dtype, folding.unit);
-        let bytes = dtype.bytes();
+        let (bytes, values) = (dtype.bytes(), elements.values);
         if span.kept {
+            if span.run <= PIECE && span.outer.iter().all(|&(_, step)| step == 0) {
+                // Every run goes to the same words.
+                return fold::accumulate(fold, dtype, values, &mut self.words[..span.run * unit]);
+            }
             let mut at = at;
             for values in values.chunks(span.run.min(PIECE) * bytes) {
                 let length = values.len() / bytes;
@@ -196,8 +211,7 @@ impl State {
             }
             return;
         }
-        self.partials.clear();
-        fold::runs(fold, dtype, values, span.run, &mut self.partials);
+        self.runs(folding, span, elements);
         self.settle(folding, span, (start, at));
         if span.run <= PIECE {
             for (i, partial) in self.partials.chunks(unit).enumerate() {
@@ -226,10 +240,24 @@ impl State {
         }
     }
 
-    /// Takes spans of one run each from the element `start` on, which leave a value each.
-    fn whole_spans(&mut self, folding: &Folding, span: &Span, start: usize, values: &[u8]) -> &[u64] {
+    /// The words of each run.
+    fn runs(&mut self, folding: &Folding, span: &Span, elements: Elements<'_>) {
         self.partials.clear();
-        fold::runs(folding.fold, folding.dtype, values, span.run, &mut self.partials);
+        match elements.factors {
+            Some(factors) => runs_of_products(folding.dtype, elements.values, factors, span.run, &mut self.partials),
+            None => fold::runs(folding.fold, folding.dtype, elements.values, span.run, &mut self.partials),
+        }
+    }
+
+    /// Takes spans of one run each from the element `start` on, which leave a value each.
+    fn whole_spans(&mut self, folding: &Folding, span: &Span, start: usize, elements: Elements<'_>) -> &[u64] {
+        if folding.fold.is_place() && folding.across_rows {
+            self.partials.clear();
+            let (values, partials) = (elements.values, &mut self.partials);
+            fold::leading_runs(folding.fold, folding.dtype, values, span.run, &mut self.best, partials);
+        } else {
+            self.runs(folding, span, elements);
+        }
         self.settle(folding, span, (start, 0));
         &self.partials
     }

@@ -14,6 +14,8 @@ use std::ops::Range;
 
 /// The most elements of a piece.
 pub(super) const PIECE: usize = 2048;
+/// The most where nothing is computed but what a reduction makes of them.
+const LONG_PIECE: usize = 32 * PIECE;
 /// Shorter rows are not worth a piece of their own.
 const WINDOW_ROW_MIN: usize = 256;
 
@@ -36,6 +38,15 @@ pub(super) struct Machine<'a> {
     /// Values of operands that are not read in place.
     filled: Vec<Filled>,
     row_elements: usize,
+    /// Whether the last instruction, a product, is left to a reduction.
+    splits: bool,
+}
+
+/// Elements to be reduced: values, or values to be multiplied by factors.
+#[derive(Clone, Copy)]
+pub(super) struct Elements<'a> {
+    pub(super) values: &'a [u8],
+    pub(super) factors: Option<&'a [u8]>,
 }
 
 #[derive(Default)]
@@ -53,7 +64,7 @@ impl<'a> Machine<'a> {
         let filled = program.operands.iter().map(|_| Filled::default()).collect();
         let registers = vec![Vec::new(); program.registers];
         let row_elements = program.shape.row_elements();
-        Machine { program, mistakes, sources, registers, filled, row_elements }
+        Machine { program, mistakes, sources, registers, filled, row_elements, splits: false }
     }
 
     /// Computes rows of the result into `out`.
@@ -85,18 +96,42 @@ impl<'a> Machine<'a> {
         self.piece(start, length, None);
     }
 
+    /// From now on the factors of a product are computed, for [`Machine::elements`] to give.
+    pub(super) fn split_product(&mut self) {
+        self.splits = self.program.factors().is_some();
+    }
+
+    /// The most elements that may be computed at once.
+    pub(super) fn longest(&self) -> usize {
+        let direct = self.program.only_reads() && (self.splits || self.program.instructions.is_empty());
+        if direct { LONG_PIECE } else { PIECE }
+    }
+
+    /// What was computed last, of which there were `length` from `start`.
+    pub(super) fn elements(&self, start: usize, length: usize) -> Elements<'_> {
+        match self.program.factors().filter(|_| self.splits) {
+            Some(factors) => {
+                let [values, factors] = factors.map(|factor| self.read(factor, self.program.dtype, start, length));
+                Elements { values, factors: Some(factors) }
+            }
+            None => Elements { values: self.values(start, length), factors: None },
+        }
+    }
+
     /// The elements computed last, of which there were `length` from `start`.
     pub(super) fn values(&self, start: usize, length: usize) -> &[u8] {
         self.read(self.program.result, self.program.dtype, start, length)
     }
 
     fn piece(&mut self, start: usize, length: usize, mut out: Option<&mut [u8]>) {
-        assert!(length <= PIECE, "a piece of {length} elements");
+        assert!(length <= self.longest(), "a piece of {length} elements");
         for operand in 0..self.filled.len() {
             self.fill(operand, start, length);
         }
         let program = self.program;
-        for (at, instruction) in program.instructions.iter().enumerate() {
+        let left_out = usize::from(self.splits && out.is_none());
+        let instructions = &program.instructions[..program.instructions.len() - left_out];
+        for (at, instruction) in instructions.iter().enumerate() {
             match &mut out {
                 Some(out) if at + 1 == program.instructions.len() => {
                     self.execute(instruction, start, length, out);
@@ -192,6 +227,17 @@ impl<'a> Machine<'a> {
                 None
             }
         };
+    }
+}
+
+impl<'a> Elements<'a> {
+    /// Parts of so many bytes.
+    pub(super) fn chunks(self, bytes: usize) -> impl Iterator<Item = Elements<'a>> {
+        let Elements { values, factors } = self;
+        (0..values.len()).step_by(bytes.max(1)).map(move |start| {
+            let range = start..(start + bytes).min(values.len());
+            Elements { values: &values[range.clone()], factors: factors.map(|factors| &factors[range]) }
+        })
     }
 }
 

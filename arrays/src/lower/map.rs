@@ -50,6 +50,9 @@ impl Lowering<'_> {
                 Machine::new(&program, sources(&guards), mistakes).rows(&(0..rows), out);
             });
         }
+        if let Some(parts) = self.alone(&leaves, node) {
+            return self.map_alone(node, &program, &parts);
+        }
         let leaves = self.leaves(&leaves, &node.shape)?;
         self.mistakes.expect(program.may_fail());
         let program = Arc::new(program);

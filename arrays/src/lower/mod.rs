@@ -4,6 +4,8 @@
 //! know. Each node that is to be kept becomes blocks: one for each tile, or one on each rank.
 //! Never here: which nodes are kept, and when the graph runs.
 
+mod alone;
+mod columns;
 mod contract;
 mod custom;
 mod direct;
@@ -20,6 +22,7 @@ mod tree;
 mod walk;
 mod window;
 
+pub(crate) use columns::takes_columns;
 pub(crate) use direct::direct;
 
 use crate::distribution::{Layout, RowDistribution};
@@ -37,6 +40,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// Up to this effort the thread that asks for a value computes it: the way to a worker and back would take as long.
+const BRIEF: usize = 400_000;
+/// Of an element that changes its place.
+const MOVE_EFFORT: usize = 8;
 
 /// The blocks of an array in a graph, by rank and tile.
 #[derive(Debug)]
@@ -62,6 +70,10 @@ pub(crate) struct Lowering<'w> {
     /// Nodes that have a value when the graph has run.
     outputs: Vec<(Arc<Node>, Part)>,
     mistakes: Mistakes,
+    /// Roughly how long all tasks of a rank take together, in quarters of a nanosecond.
+    effort: usize,
+    /// Whether nothing larger than small values may be computed while recording.
+    only_records: bool,
 }
 
 /// A lowered evaluation.
@@ -83,11 +95,21 @@ impl<'w> Lowering<'w> {
             gathered: HashMap::new(),
             outputs: Vec::new(),
             mistakes: Mistakes::default(),
+            effort: 0,
+            only_records: false,
         }
     }
 
+    /// As `new`, for a graph that is looked at and not run.
+    pub(crate) fn only_recording(world: &'w World) -> Lowering<'w> {
+        Lowering { only_records: true, ..Lowering::new(world) }
+    }
+
     /// What was recorded.
-    pub(crate) fn finish(self) -> Lowered {
+    pub(crate) fn finish(mut self) -> Lowered {
+        if self.effort <= BRIEF {
+            self.graph.iter_mut().for_each(GraphBuilder::brief);
+        }
         Lowered { graph: self.graph, outputs: self.outputs, mistakes: self.mistakes }
     }
 
@@ -101,19 +123,45 @@ impl<'w> Lowering<'w> {
         match &*record {
             Recorded::Fill(_) | Recorded::Sequence { .. } | Recorded::Map { .. } => {
                 let fused = Fused::new(node, |inner| !Arc::ptr_eq(inner, node) && kept(inner));
+                self.count(&[node.shape.elements(), fused.program.effort()]);
                 self.map(node, fused)
             }
             Recorded::Reduce { reduction, input } => {
                 let fused = Fused::new(input, kept);
+                self.count(&[input.shape.elements(), fused.program.effort()]);
                 self.reduce(node, reduction, input, fused)
             }
-            Recorded::Product { lhs, rhs, m, k, n } => self.product(node, lhs, rhs, [*m, *k, *n]),
-            Recorded::Across { x, y } => self.across(node, x, y),
-            Recorded::Scan { fold, axis, input } => self.scan(node, *fold, *axis, input),
-            Recorded::Custom { kernel, aligned, inputs } => self.custom(node, kernel, *aligned, inputs),
-            Recorded::View { input, view } => self.rearrange(node, input, view),
-            Recorded::Join { pieces } => self.join(node, pieces),
+            Recorded::Product { lhs, rhs, m, k, n } => {
+                self.count(&[*m, *k, *n]);
+                self.product(node, lhs, rhs, [*m, *k, *n])
+            }
+            Recorded::Across { x, y } => {
+                self.count(&[x.shape.elements(), y.shape.row_elements()]);
+                self.across(node, x, y)
+            }
+            Recorded::Scan { fold, axis, input } => {
+                self.count(&[input.shape.elements(), 8]);
+                self.scan(node, *fold, *axis, input)
+            }
+            Recorded::Custom { kernel, aligned, inputs } => {
+                self.count(&[usize::MAX]);
+                self.custom(node, kernel, *aligned, inputs)
+            }
+            Recorded::View { input, view } => {
+                self.count(&[node.shape.elements(), MOVE_EFFORT]);
+                self.rearrange(node, input, view)
+            }
+            Recorded::Join { pieces } => {
+                self.count(&[node.shape.elements(), MOVE_EFFORT]);
+                self.join(node, pieces)
+            }
         }
+    }
+
+    /// Adds to the effort of all ranks together, which is a product of these.
+    fn count(&mut self, factors: &[usize]) {
+        let effort = factors.iter().fold(1, |all: usize, &factor| all.saturating_mul(factor));
+        self.effort = self.effort.saturating_add(effort / self.world.size());
     }
 
     /// Brings rows from where each rank has them, in `part`, to where `node` has them.
@@ -128,6 +176,7 @@ impl<'w> Lowering<'w> {
         part: &Part,
     ) -> Result<()> {
         let me = self.world.rank();
+        self.count(&[node.shape.elements(), MOVE_EFFORT]);
         let mut tiles = Vec::with_capacity(rows.len());
         for (rank, rows) in self.ranks().zip(rows) {
             let cell = (rank == me).then(|| Arc::clone(&part.tiles()[0].cell));

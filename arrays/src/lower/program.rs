@@ -69,6 +69,34 @@ impl Program {
         self.instructions.iter().any(power)
     }
 
+    /// Roughly how long an element takes, in quarters of a nanosecond.
+    pub(super) fn effort(&self) -> usize {
+        2 + self.instructions.iter().map(|one| one.operation.effort()).sum::<usize>()
+    }
+
+    /// The factors, if the result is a product of floating-point numbers in single or double precision.
+    pub(super) fn factors(&self) -> Option<[Place; 2]> {
+        let last = self.instructions.last()?;
+        let product =
+            last.operation == Operation::Binary(Binary::Multiply) && self.result == Place::Register(last.register);
+        let real = matches!(last.dtype, DType::Float32 | DType::Float64) && last.result == last.dtype;
+        if product && real { Some([last.inputs[0], last.inputs[1]]) } else { None }
+    }
+
+    /// Whether this is the value of a leaf that is read where it is.
+    fn is_in_place(&self, place: Place) -> bool {
+        matches!(place, Place::Operand(operand) if matches!(self.operands[operand].access, Access::Aligned(_)))
+    }
+
+    /// Whether the result, or both its factors, are leaves that are read where they are.
+    pub(super) fn only_reads(&self) -> bool {
+        match (self.instructions.len(), self.factors()) {
+            (0, _) => self.is_in_place(self.result),
+            (1, Some(factors)) => factors.iter().all(|&factor| self.is_in_place(factor)),
+            _ => false,
+        }
+    }
+
     /// Whether some operand is a window whose elements follow one another within rows alone.
     pub(super) fn windows_within_rows(&self) -> bool {
         let within = |one: &OperandSpec| matches!(one.access, Access::Window { run, .. } if run != usize::MAX);

@@ -5,7 +5,7 @@
 //! Only elements that the result has are sent.
 
 use super::walk::{Bounds, Walk};
-use super::{Accesses, Lowering, Placed};
+use super::{Accesses, Lowering, MOVE_EFFORT, Placed};
 use crate::distribution::Layout;
 use crate::error::Result;
 use crate::expr::{Node, Piece, View};
@@ -20,9 +20,9 @@ use std::sync::Arc;
 type Move = (usize, Copying);
 
 /// What lies on ranks, and how it is walked.
-struct Moved {
-    source: Rc<Placed>,
-    walk: Walk,
+pub(super) struct Moved {
+    pub(super) source: Rc<Placed>,
+    pub(super) walk: Walk,
 }
 
 impl Lowering<'_> {
@@ -57,10 +57,13 @@ impl Lowering<'_> {
         part: Part,
         copied: Option<Part>,
     ) -> Result<()> {
+        let written: usize = pieces.iter().map(|piece| piece.lengths.iter().product::<usize>()).sum();
+        self.count(&[written, MOVE_EFFORT]);
         let Some(copied) = copied else {
             let output = self.bind_output(node, part);
             return self.join_placed(pieces, &node.shape, &output);
         };
+        self.count(&[node.shape.elements(), MOVE_EFFORT]);
         let base = self.bind(node, &part);
         let output = self.bind_output(node, copied);
         let rank = self.world.rank();
@@ -94,7 +97,7 @@ impl Lowering<'_> {
         self.move_all(moved, output)
     }
 
-    fn move_all(&mut self, mut moved: Vec<Moved>, output: &Placed) -> Result<()> {
+    pub(super) fn move_all(&mut self, mut moved: Vec<Moved>, output: &Placed) -> Result<()> {
         moved.retain(|moved| !moved.walk.everything().iter().any(std::ops::Range::is_empty));
         if output.layout == Layout::Replicated && moved.iter().any(|moved| moved.source.layout == Layout::Rows) {
             // One after the other, for a later box may lie over an earlier one.

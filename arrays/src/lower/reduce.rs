@@ -15,11 +15,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// What the tasks of one reduction have in common.
-struct Reducer {
-    program: Program,
-    folding: Folding,
-    words: Words,
-    mistakes: Mistakes,
+pub(super) struct Reducer {
+    pub(super) program: Program,
+    pub(super) folding: Folding,
+    pub(super) words: Words,
+    pub(super) mistakes: Mistakes,
 }
 
 impl Lowering<'_> {
@@ -49,6 +49,12 @@ impl Lowering<'_> {
             return self.at_once(node, |out, mistakes| reducer(mistakes).whole(sources(&guards), rows, out));
         }
         let reducer = Arc::new(reducer(&self.mistakes));
+        if input.layout == Layout::Rows
+            && let Some(parts) = self.alone(&leaves, input)
+            && let Some(done) = self.reduce_alone(node, input, &reducer, &parts)
+        {
+            return done;
+        }
         let leaves = self.leaves(&leaves, &input.shape)?;
         match (input.layout, reducer.folding.across_rows) {
             (Layout::Replicated, _) => self.reduce_everywhere(node, &reducer, &leaves, rows),
@@ -126,8 +132,7 @@ fn leaf_body(
     Box::new(move |context, emit| {
         let guards = guards(context, &reads);
         let mut machine = reducer.machine(sources(&guards));
-        let length = reducer.words.length();
-        reducer.folding.rows(&mut machine, &rows, leaf_rows, |_, words| words.chunks(length).for_each(&mut *emit));
+        reducer.folding.rows(&mut machine, &rows, leaf_rows, |_, words| emit(words));
     })
 }
 
@@ -151,7 +156,7 @@ impl Reducer {
         self.folding.rows(&mut machine, &(0..rows), rows, |_, leaf| words.finish(leaf, out));
     }
 
-    fn each_row(&self, sources: Vec<Source<'_>>, rows: &Range<usize>, out: &mut [u8]) {
+    pub(super) fn each_row(&self, sources: Vec<Source<'_>>, rows: &Range<usize>, out: &mut [u8]) {
         let (words, item) = (self.words, self.words.result.bytes());
         let mut machine = self.machine(sources);
         self.folding.rows(&mut machine, rows, 1, |row, several| {

@@ -53,6 +53,7 @@ struct TileBlocks {
 impl Lowering<'_> {
     /// Factors `x`, a matrix with more rows than columns, into `q` and `r`.
     pub(crate) fn tall_qr(&mut self, x: &Arc<Node>, q: &Arc<Node>, r: &Arc<Node>) -> Result<()> {
+        self.count(&[usize::MAX]);
         let n = x.shape[1];
         let arithmetic = arithmetic(x.dtype, n);
         let natural = self.distribution(x.shape.rows());

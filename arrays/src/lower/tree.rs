@@ -12,6 +12,7 @@ use crate::expr::Node;
 use crate::kernel::fold::{self, Fold};
 use girih_runtime::graph::Context;
 use girih_runtime::ids::{BlockId, Rank};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -27,7 +28,10 @@ pub(super) struct Words {
     pub(super) result: DType,
 }
 
-/// Computes a tile's leaves: calls its argument with each leaf's words, in order.
+/// Leaves of no more words are combined level by level, all of a tile at once.
+pub(super) const SHORT_WORDS: usize = 64;
+
+/// Computes a tile's leaves: calls its argument with the words of one or more leaves, in order.
 pub(super) type LeafBody = Box<dyn Fn(&Context<'_>, &mut dyn FnMut(&[u64])) + Send + Sync>;
 
 impl Words {
@@ -44,6 +48,27 @@ impl Words {
     /// Words of a node of the tree.
     pub(super) fn length(&self) -> usize {
         self.width * self.unit()
+    }
+
+    /// What the leaves of a node of the tree leave: neighbours combine, and one without a neighbour rises.
+    pub(super) fn subtree(self, leaves: Vec<u64>) -> Vec<u64> {
+        let (length, mut nodes) = (self.length(), leaves);
+        let mut right = Vec::with_capacity(nodes.len() / 2);
+        while nodes.len() > length {
+            // Those on the left move together, those on the right apart.
+            let (count, pairs) = (nodes.len() / length, nodes.len() / length / 2);
+            right.clear();
+            for index in 0..pairs {
+                right.extend_from_slice(&nodes[(2 * index + 1) * length..][..length]);
+                nodes.copy_within(2 * index * length..(2 * index + 1) * length, index * length);
+            }
+            if count % 2 == 1 {
+                nodes.copy_within((count - 1) * length..count * length, pairs * length);
+            }
+            nodes.truncate(count.div_ceil(2) * length);
+            fold::combine(self.fold, self.dtype, &mut nodes[..right.len()], &right);
+        }
+        nodes
     }
 
     pub(super) fn combiner(self, tree: Tree) -> Combiner<Vec<u64>, impl FnMut(&mut Vec<u64>, Vec<u64>)> {
@@ -111,13 +136,8 @@ impl Lowering<'_> {
             let domain = self.domain(rank, tile, tiles);
             self.graph().task("reduce", rank, domain, &accesses.list, || {
                 Box::new(move |context| {
-                    let mut combiner = words.combiner(tree);
-                    let mut index = range.start;
-                    body(context, &mut |leaf| {
-                        combiner.push(TreeNode { level: 0, index }, leaf.to_vec());
-                        index += 1;
-                    });
-                    store(combiner.into_nodes(), context.write(target).of_mut());
+                    let nodes = tile_nodes(words, tree, &range, &|emit| body(context, emit));
+                    store(nodes, context.write(target).of_mut());
                     Ok(())
                 })
             })?;
@@ -181,6 +201,36 @@ impl Lowering<'_> {
         }
         Ok(())
     }
+}
+
+/// The nodes of the tree that lie within a run of leaves, which `body` gives.
+fn tile_nodes(
+    words: Words,
+    tree: Tree,
+    leaves: &Range<usize>,
+    body: &dyn Fn(&mut dyn FnMut(&[u64])),
+) -> Vec<(TreeNode, Vec<u64>)> {
+    let length = words.length();
+    if length > SHORT_WORDS {
+        let (mut combiner, mut index) = (words.combiner(tree), leaves.start);
+        body(&mut |several| {
+            for leaf in several.chunks(length) {
+                combiner.push(TreeNode { level: 0, index }, leaf.to_vec());
+                index += 1;
+            }
+        });
+        return combiner.into_nodes();
+    }
+    let mut all = Vec::with_capacity(leaves.len() * length);
+    body(&mut |several| all.extend_from_slice(several));
+    let mut rest = &all[..];
+    let nodes = tree.nodes(leaves).into_iter().map(|node| {
+        let end = ((node.index + 1) << node.level).min(leaves.end);
+        let (own, behind) = rest.split_at((end - (node.index << node.level)) * length);
+        rest = behind;
+        (node, words.subtree(own.to_vec()))
+    });
+    nodes.collect()
 }
 
 fn store(nodes: Vec<(TreeNode, Vec<u64>)>, out: &mut [u64]) {

@@ -25,9 +25,9 @@ from girih._native_movement import (
     transpose as transpose,
 )
 from girih._native_numerics import (
-    Stream as Stream, chirp as chirp, distances as distances, factor as factor, fourier as fourier,
-    frame_products as frame_products, square_form as square_form, tall_qr as tall_qr,
-    twiddled as twiddled,
+    Stream as Stream, chirp as chirp, distances as distances, factor as factor,
+    factor_columns as factor_columns, fourier as fourier, frame_products as frame_products,
+    square_form as square_form, tall_qr as tall_qr, twiddled as twiddled,
 )
 from girih.machine import WorldInfo
 from girih.methods import ArrayMethods
@@ -42,9 +42,10 @@ __all__ = [
     "Array", "Mailbox", "Model", "Observations", "Stream", "Ufunc", "abort", "add_by_integer", "all_gather_bytes",
     "arange", "argsort", "argument", "asarray", "barrier", "begin_trace", "broadcast_bytes", "broadcast_to",
     "chirp", "clip", "concatenate", "count_integers", "diagonal", "discard_trace", "distances", "distinct_by_rank",
-    "empty", "end_trace", "explain", "eye", "factor", "flatnonzero", "fourier", "frame_products", "from_local",
-    "full", "linspace", "load", "matmul", "may_share_memory", "nonzero", "ones", "Port", "rank", "reduce", "report",
-    "rows_of_rank", "save", "scan", "search_sorted", "select_sorted", "set_plugin_dir", "set_progress",
+    "empty", "end_trace", "explain", "eye", "factor", "factor_columns", "flatnonzero", "fourier", "frame_products",
+    "from_local", "full", "linspace", "load", "matmul", "may_share_memory", "nonzero", "ones", "Port", "rank",
+    "reduce", "report", "rows_of_rank", "save", "scan", "search_sorted", "select_sorted", "set_plugin_dir",
+    "set_progress",
     "shares_memory", "Sharing", "shut_down", "size", "sort", "square_form", "start", "tall_qr", "tiles",
     "trace_process", "transpose", "twiddled", "variance", "wait", "where", "world_info", "zeros",
 ]

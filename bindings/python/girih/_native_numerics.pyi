@@ -39,6 +39,9 @@ class Stream:
 def factor(kind: str, x: Array, b: Array | None = None, /) -> Array:
     """What a factorisation leaves of each matrix along the last two axes, packed in one axis. Collective."""
 
+def factor_columns(kind: str, x: Array, b: Array | None = None, /) -> list[Array] | None:
+    """The factors of one large matrix, by tasks on blocks of columns; None where `factor` is to be used. Collective."""
+
 def tall_qr(x: Array, /) -> tuple[Array, Array]:
     """The orthogonal factors of a matrix with more rows than columns, whose rows stay where they are. Collective."""
 

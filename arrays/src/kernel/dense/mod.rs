@@ -3,6 +3,7 @@
 //! Invariant: the results are functions of the matrix alone, with the same bits wherever it lies.
 //! In `a = q·r` the diagonal of `r` is never negative, which makes the factors of a matrix of full rank unique.
 
+pub(crate) mod columns;
 pub(crate) mod field;
 pub(crate) mod merge;
 

@@ -86,20 +86,25 @@ def conjugate(x: _native.Array) -> _native.Array:
     return x.conj() if x.dtype.kind == "c" else x
 
 
-def factored(kind: str, x: _native.Array, b: _native.Array | None = None) -> _native.Array:
-    """What a native factorisation leaves of each matrix, in one axis. Raises LinAlgError on every rank."""
+def factored(
+    kind: str, x: _native.Array, *shapes: tuple[int, ...], b: _native.Array | None = None
+) -> tuple[_native.Array, ...]:
+    """What a native factorisation leaves of each matrix, in these shapes. Raises LinAlgError on every rank."""
     try:
-        return _native.factor(kind, x, b)
+        factors = _native.factor_columns(kind, x, b)
+        if factors is not None:
+            return tuple(factors)
+        packed = _native.factor(kind, x, b)
     except ValueError as error:
         if str(error) in _REFUSED:
             raise LinAlgError(str(error)) from None
         raise
-
-
-def part(packed: _native.Array, start: int, shape: tuple[int, ...]) -> tuple[_native.Array, int]:
-    """Elements of the last axis from `start` on, in this shape, and where they end."""
-    end = start + int(np.prod(shape))
-    return packed[..., start:end].reshape(*packed.shape[:-1], *shape), end
+    parts, start = [], 0
+    for shape in shapes:
+        end = start + int(np.prod(shape))
+        parts.append(packed[..., start:end].reshape(*x.shape[:-2], *shape))
+        start = end
+    return tuple(parts)
 
 
 def is_tall(x: _native.Array) -> bool:
@@ -110,8 +115,9 @@ def is_tall(x: _native.Array) -> bool:
 def cholesky(a: Matrices, /, *, upper: bool = False) -> _native.Array:
     """The triangular factor of Hermitian positive definite matrices; only one half of them is read.
 
-    Cost: a matrix beyond 64 KiB is gathered and factored by one rank, which needs twice its memory; of a stack each
-    where it lies. Raises LinAlgError on every rank if a matrix is not positive definite.
+    Cost: a matrix of more than 256 rows is factored by all ranks and workers, in blocks of columns; below that one
+    rank gathers it. Matrices of a stack are factored where they lie. Memory: three times the matrix, divided among the
+    ranks. Raises LinAlgError on every rank if a matrix is not positive definite.
 
     >>> import girih as gr
     >>> gr.linalg.cholesky([[4.0, 2.0], [2.0, 5.0]]).tolist()
@@ -119,7 +125,7 @@ def cholesky(a: Matrices, /, *, upper: bool = False) -> _native.Array:
     """
     x = square(a)
     x = conjugate(transposed(x)) if upper else x
-    lower = factored("cholesky", x).reshape(*x.shape)
+    (lower,) = factored("cholesky", x, x.shape[-2:])
     return conjugate(transposed(lower)) if upper else lower
 
 
@@ -127,8 +133,8 @@ def qr(a: Matrices, mode: str = "reduced") -> Any:
     """`a = Q @ R` with orthonormal columns of Q and R upper triangular; R's diagonal is not negative.
 
     `mode` is 'reduced', 'complete' or 'r'. Cost: the rows of a tall matrix (four times as many as columns) stay where
-    they are, and triangles of n×n travel; any other matrix beyond 64 KiB is factored by one rank, in three times its
-    memory.
+    they are, and triangles of n×n travel; any other of more than 256 rows and columns is factored by all ranks and
+    workers, in blocks of columns; a smaller one is gathered by one rank. Memory: three times the matrix.
 
     >>> import girih as gr
     >>> q, r = gr.linalg.qr([[3.0, 1.0], [4.0, 2.0]])
@@ -142,10 +148,8 @@ def qr(a: Matrices, mode: str = "reduced") -> Any:
     if mode != "complete" and is_tall(x):
         q, r = _native.tall_qr(x)
         return r if mode == "r" else QRResult(q, r)
-    packed = factored("complete qr" if mode == "complete" else "qr", x)
     k = m if mode == "complete" else min(m, n)
-    q, end = part(packed, 0, (m, k))
-    r, _ = part(packed, end, (k, n))
+    q, r = factored("complete qr" if mode == "complete" else "qr", x, (m, k), (k, n))
     return r if mode == "r" else QRResult(q, r)
 
 
@@ -168,10 +172,8 @@ def svd(a: Matrices, full_matrices: bool = True, compute_uv: bool = True, hermit
         inner = svd(r, full_matrices=False)
         return SVDResult(q @ inner.U, inner.S, inner.Vh)
     least = min(m, n)
-    packed = factored("full svd" if full_matrices else "svd", x)
-    u, end = part(packed, 0, (m, m if full_matrices else least))
-    s, end = part(packed, end, (least,))
-    vh, _ = part(packed, end, (n if full_matrices else least, n))
+    left, right = ((m, m), (n, n)) if full_matrices else ((m, least), (least, n))
+    u, s, vh = factored("full svd" if full_matrices else "svd", x, left, (least,), right)
     return SVDResult(u, _real(s), vh)
 
 
@@ -185,7 +187,7 @@ def svdvals(x: Matrices, /) -> _native.Array:
     x = matrices(x)
     if is_tall(x):
         x = _native.tall_qr(x)[1]
-    return _real(factored("svdvals", x))
+    return _real(factored("svdvals", x, (min(x.shape[-2:]),))[0])
 
 
 def svd_lowrank(a: Matrices, rank: int, *, oversampling: int = 10, passes: int = 2, seed: Any = 0) -> SVDResult:
@@ -230,9 +232,7 @@ def eigh(a: Matrices, UPLO: str = "L") -> EighResult:
     """
     x = _half(a, UPLO)
     n = x.shape[-1]
-    packed = factored("eigh", x)
-    values, end = part(packed, 0, (n,))
-    vectors, _ = part(packed, end, (n, n))
+    values, vectors = factored("eigh", x, (n,), (n, n))
     return EighResult(_real(values), vectors)
 
 
@@ -243,7 +243,8 @@ def eigvalsh(a: Matrices, UPLO: str = "L") -> _native.Array:
     >>> gr.linalg.eigvalsh([[0.0, 1.0], [1.0, 0.0]]).tolist()
     [-1.0, 1.0]
     """
-    return _real(factored("eigvalsh", _half(a, UPLO)))
+    x = _half(a, UPLO)
+    return _real(factored("eigvalsh", x, x.shape[-1:])[0])
 
 
 def eig(a: Matrices) -> EigResult:
@@ -257,13 +258,12 @@ def eig(a: Matrices) -> EigResult:
     """
     x = square(a)
     n = x.shape[-1]
-    packed = factored("eig", x)
-    if x.dtype.kind != "c":
-        real, imaginary = packed[..., 0::2], packed[..., 1::2]
-        packed = real + imaginary * _I if bool((imaginary != 0).any()) else real
-    values, end = part(packed, 0, (n,))
-    vectors, _ = part(packed, end, (n, n))
-    return EigResult(values, vectors)
+    if x.dtype.kind == "c":
+        return EigResult(*factored("eig", x, (n,), (n, n)))
+    pairs = factored("eig", x, (n, 2), (n, n, 2))
+    if not any(bool((part[..., 1] != 0).any()) for part in pairs):
+        return EigResult(*(part[..., 0] for part in pairs))
+    return EigResult(*(part[..., 0] + part[..., 1] * _I for part in pairs))
 
 
 def eigvals(a: Matrices) -> _native.Array:

@@ -21,8 +21,9 @@ class SlogdetResult(NamedTuple):
 def solve(a: Matrices, b: Matrices) -> _native.Array:
     """The solution of `a @ x = b`, by elimination with partial pivoting; `b` with one axis is a vector.
 
-    Cost: a matrix beyond 64 KiB is gathered with `b` and factored by one rank, in twice the memory of both. Raises
-    LinAlgError on every rank if a pivot is exactly zero.
+    Cost: a matrix of more than 256 rows is factored by all ranks and workers, in blocks of columns, and so are the
+    unknowns found; below that one rank gathers it with `b`. Memory: three times that of both, divided among the ranks.
+    Raises LinAlgError on every rank if a pivot is exactly zero.
 
     >>> import girih as gr
     >>> gr.linalg.solve([[2.0, 0.0], [0.0, 4.0]], [2.0, 2.0]).tolist()
@@ -43,7 +44,7 @@ def solve(a: Matrices, b: Matrices) -> _native.Array:
         )
     lead = np.broadcast_shapes(x.shape[:-2], sides.shape[:-2])
     x, sides = _spread(x, lead, 2), _spread(sides, lead, 2)
-    found = factored("solve", x, sides).reshape(*sides.shape)
+    (found,) = factored("solve", x, sides.shape[-2:], b=sides)
     return found[..., 0] if vector else found
 
 
@@ -55,7 +56,7 @@ def inv(a: Matrices) -> _native.Array:
     [[0.5, 0.0], [0.0, 0.25]]
     """
     x = square(a)
-    return factored("inv", x).reshape(*x.shape)
+    return factored("inv", x, x.shape[-2:])[0]
 
 
 def slogdet(a: Matrices) -> SlogdetResult:
@@ -65,7 +66,7 @@ def slogdet(a: Matrices) -> SlogdetResult:
     >>> gr.linalg.slogdet([[0.0, 1.0], [1.0, 0.0]]).sign.item()
     -1.0
     """
-    found = factored("slogdet", square(a))
+    (found,) = factored("slogdet", square(a), (2,))
     size = found[..., 1]
     return SlogdetResult(found[..., 0], size.real if size.dtype.kind == "c" else size)
 
