@@ -135,7 +135,6 @@ def test_an_error_of_one_rank_ends_the_job(on_ranks):
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_joblib_on_ranks(on_ranks, ranks):
-    pytest.importorskip("joblib")
     code = """
     from joblib import Parallel, delayed, parallel_config
     import girih.futures
@@ -299,3 +298,20 @@ with RankExecutor(max_workers=4) as executor:
     print([one.result()[0] for one in inside] == ["2"] * 6, values == [n * n for n in range(40)])
 """
     assert on_ranks(code, ranks).succeeded().output == "True True\n" * ranks
+
+
+def test_a_task_that_has_reserved_cores_is_not_asked_back(on_ranks):
+    # On rank 1 one worker stands at its gate, the other runs the long task; the first wide task waits in the queue with
+    # the cores that the second and third want, while rank 0 has nothing to do and asks for work.
+    code = """
+import time, girih as gr
+from girih.futures import RankExecutor
+
+with RankExecutor(max_workers=4) as executor:
+    long = executor.options(rank=1).submit(time.sleep, 1.0)
+    wide = executor.options(rank=1, threads=2)
+    inside = [wide.submit(pow, n, 2) for n in range(3)]
+    movable = [executor.submit(pow, n, 3) for n in range(3)]
+    print([one.result() for one in inside], [one.result() for one in movable])
+"""
+    assert on_ranks(code, 2).succeeded().output == "[0, 1, 4] [0, 1, 8]\n" * 2

@@ -268,10 +268,11 @@ class Dispatcher:
     # --- tasks that go to other ranks, and come back ------------------------------------------------------------------
 
     def take_back(self, count: int) -> list[Task]:
-        """Up to so many tasks that no worker has begun, the last ones first; they are this rank's no more."""
+        """Up to so many tasks that no worker has begun and any rank may run, the last ones first; they are this rank's
+        no more. `feed` is to follow, for whoever would have fed meanwhile has left."""
         taken: list[Task] = []
         with self._feeding:
-            while len(taken) < count and self.pending and self.pending[-1].seat is None:
+            while len(taken) < count and self.pending and self.pending[-1].may_move():
                 taken.append(self.pending.pop())
             taken += self.flight.take_back(count - len(taken))
         return taken
@@ -457,6 +458,7 @@ class Dispatcher:
             self._settle(found)
             self._fail(found, excuse)
             return True
+        self.feed()  # whoever would have fed meanwhile has left
         member = self.flight.runs(future)
         if member is not None:
             self.crew.kill(member, excuse)
@@ -468,8 +470,7 @@ class Dispatcher:
             if not task.begun and task.sink is None:
                 task.future.cancel()
                 task.future.set_running_or_notify_cancel()
-                if task.pinned:
-                    task.drop_blocks(self.crew.arena)
+                self._settle(task)
                 self._cancelled(task)
             else:
                 self._settle(task)

@@ -45,16 +45,23 @@ class Flight:
         return None
 
     def take_back(self, count: int) -> list[Task]:
-        """Up to so many tasks out of the queue that no worker has begun."""
+        """Up to so many tasks out of the queue that no worker has begun and any rank may run.
+
+        What may not leave goes back to the queue, for a task that has reserved cores must not fall behind one that waits
+        for them.
+        """
         taken: list[Task] = []
+        stay: list[bytes] = []
         while len(taken) < count and (message := self.crew.take_back()) is not None:
             kind, number = wire.TASK_HEAD.unpack_from(message)
-            if kind > wire.TASK_FAR:
-                self.crew.send(message)
-                break
-            task = self.tasks.pop(number, None)
-            if task is not None:
+            task = self.tasks.get(number) if kind <= wire.TASK_FAR else None
+            if kind > wire.TASK_FAR or (task is not None and not task.may_move()):
+                stay.append(message)
+            elif task is not None:
+                del self.tasks[number]
                 taken.append(task)
+        for message in stay:
+            self.crew.send(message)
         return taken
 
     def withdraw(self, future: Future[Any]) -> Task | None:

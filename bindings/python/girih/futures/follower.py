@@ -225,21 +225,20 @@ class Follower:
 
     def _give_back(self, dispatcher: Dispatcher, count: int) -> None:
         """Gives rank 0 tasks that no worker has begun: its own, and those of tasks that run here."""
-        numbers = []
+        numbers, offered = [], 0
         for task in dispatcher.take_back(count):
-            if task.options.rank is not None or task.options.threads > 1:
-                dispatcher.pending.append(task)
-            elif task.key is not None:
+            if task.key is not None:
                 number = task.key[1]
                 del self._tasks[number]
                 task.drop_blocks(dispatcher.crew.arena)
                 numbers.append(number)
             elif task.given is not None:
+                offered += 1
                 offer = next(self._offers)
                 self._offered[offer] = task
                 loose = take_out(dispatcher.crew.arena, wire.flat(task.given))
                 self._post.send(LEADER, self.executor, leader.OFFER, (offer, task.label, tuple(task.options), loose))
-        self._post.send(LEADER, self.executor, leader.RETURNED, (numbers, len(dispatcher.pending)))
+        self._post.send(LEADER, self.executor, leader.RETURNED, (numbers, offered, len(dispatcher.pending)))
         dispatcher.feed()
 
 

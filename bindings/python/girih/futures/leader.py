@@ -137,6 +137,7 @@ class LeadingDispatcher(Dispatcher):
         letter = self._prepare(task, lambda task: self._letter(task, site), self._upstream)
         if letter is None:
             return
+        site.gave_nothing = False
         site.tasks[task.number] = task
         site.bytes_sent += count_bytes(letter[5])
         self._post.send(site.rank, self.executor, RUN, letter)
@@ -182,12 +183,12 @@ class LeadingDispatcher(Dispatcher):
         else:
             self.values.keep_told(held, site, key)
 
-
     def hold(self, held: Held, sites: list[Site]) -> None:
         """Puts a value into the memory of some ranks now."""
         with self._placing, self._post.gathering():
             for site in sites:
                 self.keep(held, site)
+        self.feed()  # whoever would have fed meanwhile has left
 
     def forget(self, number: int) -> None:
         """Lets all ranks forget a value; called wherever its last user went, so nothing is done here."""
@@ -208,23 +209,18 @@ class LeadingDispatcher(Dispatcher):
                 continue
             victim = max(self.sites, key=Site.spare)
             # Not for what would be done before it could have moved.
-            if victim is thief or victim.asked or victim.spare() * victim.mean_seconds() < STEAL_SECONDS:
+            if victim is thief or victim.spare() * victim.mean_seconds() < STEAL_SECONDS:
+                continue
+            if victim.asked or victim.gave_nothing:
                 continue
             if victim is self.own:
                 for task in self.take_back(min(wanted, victim.spare())):
-                    self._take_in(task)
+                    task.unsend(self.crew.arena)
+                    task.moved = True
+                    self._upstream.appendleft(task)
             else:
                 victim.asked = True
                 self._post.send(victim.rank, self.executor, GIVE_BACK, min(wanted, victim.spare()))
-
-    def _take_in(self, task: Task) -> None:
-        """Queues a task of this rank's again, for any rank."""
-        if task.options.rank is not None or task.options.threads > 1:
-            self.pending.append(task)
-            return
-        task.unsend(self.crew.arena)
-        task.moved = True
-        self._upstream.appendleft(task)
 
     # --- what other ranks say -----------------------------------------------------------------------------------------
 
@@ -233,8 +229,8 @@ class LeadingDispatcher(Dispatcher):
         if kind == DONE:
             self._done_away(site, *content)
         elif kind == RETURNED:
-            numbers, site.backlog = content
-            site.asked = False
+            numbers, offered, site.backlog = content
+            site.asked, site.gave_nothing = False, not (numbers or offered)
             for number in numbers:
                 task = site.tasks.pop(number, None)
                 if task is not None:
@@ -246,7 +242,7 @@ class LeadingDispatcher(Dispatcher):
         elif kind == PLACED:
             self.values.hear_placed(content[0], site, content[1])
         elif kind == BACKLOG:
-            site.backlog = content
+            site.backlog, site.gave_nothing = content, False
             self.feed()
         else:
             assert kind == OFFER, f"a message of kind {kind} from rank {rank}"
@@ -257,17 +253,17 @@ class LeadingDispatcher(Dispatcher):
             task.number = next(self._numbers)
             self._upstream.append(task)
             self.feed()
+        if self.closed:
+            self.crew.tell_receiver(wire.WAKE)
 
     def _done_away(self, site: Site, number: int, kind: int, loose: Loose, counts: Any, backlog: int) -> None:
-        site.counts, site.backlog = Counts(*counts), backlog
+        site.counts, site.backlog, site.gave_nothing = Counts(*counts), backlog, False
         task = site.tasks.pop(number, None)
         if task is None:
             return
         site.bytes_received += count_bytes(loose)
         self._tell(task, kind, loose)
         self.answer(task, kind, loose)
-        if self.closed:
-            self.crew.tell_receiver(wire.WAKE)
 
     # --- outcomes for all ranks ---------------------------------------------------------------------------------------
 

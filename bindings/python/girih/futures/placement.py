@@ -29,6 +29,7 @@ class Site:
         self.held: set[int] = set()  # values and functions that it has
         self.backlog = 0  # tasks of tasks that wait there
         self.asked = False  # to give tasks back
+        self.gave_nothing = False  # when it was asked last; until something changes there, asking again is in vain
         self.stolen = 0  # tasks that it was given though they were meant for others
         self.bytes_sent = 0
         self.bytes_received = 0

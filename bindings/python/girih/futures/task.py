@@ -140,6 +140,10 @@ class Task:
         self.shared = shared
         self.shelf = shelf
 
+    def may_move(self) -> bool:
+        """True if any rank may run it: it is bound to none, and no cores of one are to be reserved."""
+        return self.options.rank is None and self.options.threads == 1
+
     def encode(self, arena: Arena) -> bytes:
         """The message of this task. Raises what pickling raises, and what futures among its arguments raise."""
         if self.message is None:
