@@ -14,6 +14,7 @@ import girih as gr
 INT_MIN, INT_MAX = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 NAN, INF = float("nan"), float("inf")
 LARGE = np.arange(20_000)
+MEDIUM = LARGE[:19_600].reshape(140, 140)  # computed by the calling thread on one rank
 
 CASES = {
     # Integers: division by zero, signs, the one quotient that does not fit.
@@ -33,6 +34,9 @@ CASES = {
     "negative powers in an array": lambda m, a: a([1, 2]) ** a([1, -1]),
     "negative powers found while they run": lambda m, a: (a(LARGE) ** a(LARGE[::-1] - 1)).tolist(),
     "negative powers in a fused sum": lambda m, a: float((a(LARGE) ** a(LARGE - 19_999)).sum()),
+    "negative powers in a matrix": lambda m, a: (a(MEDIUM) ** a(MEDIUM - 19_000)).tolist(),
+    "negative powers in sums of rows": lambda m, a: (a(MEDIUM) ** a(MEDIUM - 19_000)).sum(axis=1).tolist(),
+    "negative powers in sums of columns": lambda m, a: (a(MEDIUM) ** a(MEDIUM - 19_000)).sum(axis=0).tolist(),
     "negative powers of a number": lambda m, a: 2 ** a([1, -1]),
     "zero to the zero": lambda m, a: a([0, 1]) ** 0,
     "zero to the zero in floats": lambda m, a: a([0.0, NAN]) ** 0,

@@ -22,7 +22,7 @@ def pytest_configure(config):
 
 
 def replace_scikit_learn():
-    cluster = pytest.importorskip("sklearn.cluster")
+    from sklearn import cluster
     from sklearn.cluster import _bisect_k_means, _kmeans
 
     for name in ("KMeans", "MiniBatchKMeans", "BisectingKMeans", "k_means", "kmeans_plusplus"):
@@ -33,8 +33,8 @@ def replace_scikit_learn():
 
 
 def replace_scipy():
-    vq = pytest.importorskip("scipy.cluster.vq")
     from scipy._lib._array_api import xp_capabilities_table
+    from scipy.cluster import vq
 
     for name in ("kmeans", "kmeans2", "vq", "whiten", "ClusterError"):
         theirs, ours = getattr(vq, name), getattr(gr.cluster.vq, name)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sklearn.cluster as sklearn_cluster
+import sklearn.metrics as sklearn_metrics
+from scipy import sparse
 
 import girih as gr
-
-sklearn_cluster = pytest.importorskip("sklearn.cluster")
-sklearn_metrics = pytest.importorskip("sklearn.metrics")
-sparse = pytest.importorskip("scipy.sparse")
 
 
 def blobs(rows, columns, centres, seed, dtype=np.float64):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.cluster.vq as scipy_vq
+import sklearn.cluster as sklearn_cluster
 from conftest import FAMILIES, needs, same_bytes
 
 import girih as gr
-
-sklearn_cluster = pytest.importorskip("sklearn.cluster")
-scipy_vq = pytest.importorskip("scipy.cluster.vq")
 
 
 def blobs(rows, columns, centres, seed):

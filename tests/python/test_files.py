@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import zipfile
 
+import h5py
 import numpy as np
+import pyarrow
 import pytest
+import zarr
+from pyarrow import parquet
 
 RNG = np.random.default_rng(11)
 LARGE = RNG.standard_normal((5003, 3))
@@ -205,7 +209,6 @@ give(again=mistake(lambda: gr.save_hdf5(ours, gr.ones(2), "rows", mode="a")),
 
 @every_size
 def test_hdf5_is_read_and_written_beside_h5py(check, tmp_path, ranks):
-    h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "theirs.h5", "w") as file:
         for name, array in ARRAYS.items():
             file[f"group/{name}"] = array
@@ -237,7 +240,6 @@ give(absent=mistake(lambda: gr.load_zarr(folder / "absent")),
 
 @every_size
 def test_zarr_is_read_and_written_beside_zarr(check, tmp_path, ranks):
-    zarr = pytest.importorskip("zarr", minversion="3")
     group = zarr.open_group(tmp_path / "theirs", mode="w")
     group.create_array("inner/x", shape=LARGE.shape, dtype=LARGE.dtype, chunks=(100, 2))[:] = LARGE
     described = {"shape": LARGE.shape, "dtype": LARGE.dtype, "chunks": (999, 3), "zarr_format": 2}
@@ -282,9 +284,6 @@ give(absent=mistake(lambda: gr.load_parquet(folder / "absent.parquet")),
 
 @every_size
 def test_parquet_is_read_and_written_beside_pyarrow(check, tmp_path, ranks):
-    pyarrow = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
     count = len(LARGE)
     table = pyarrow.table(
         {"a": LARGE[:, 0], "b": LARGE[:, 1], "c": LARGE[:, 2], "n": np.arange(count), "words": ["x"] * count,

@@ -7,12 +7,12 @@ import os
 import signal
 import time
 
+import joblib
 import numpy as np
 import pytest
 
 from girih.futures import Pool, WorkerLostError, register_joblib
 
-joblib = pytest.importorskip("joblib")
 register_joblib()
 Parallel, delayed = joblib.Parallel, joblib.delayed
 
@@ -118,7 +118,6 @@ def test_threads_within_workers():
 
 @pytest.mark.parametrize("name", ["cross_val_score", "GridSearchCV", "RandomForestRegressor"])
 def test_scikit_learn_gives_what_it_gives_alone(name):
-    pytest.importorskip("sklearn")
     from sklearn.datasets import make_regression
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.linear_model import Ridge

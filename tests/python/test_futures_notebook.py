@@ -5,16 +5,14 @@ from __future__ import annotations
 import textwrap
 import time
 
+import jupyter_client
 import pytest
-
-pytest.importorskip("ipykernel")
-client_library = pytest.importorskip("jupyter_client")
 
 
 @pytest.fixture
 def cell(tmp_path):
     """`cell(code)`: what a cell prints, or the name of the error that ends it; `interrupt_at` a word that it prints."""
-    manager, client = client_library.manager.start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
+    manager, client = jupyter_client.manager.start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
 
     def run(code, interrupt_at=None):
         request = client.execute(textwrap.dedent(code))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sklearn.cluster as sklearn_cluster
 from conftest import FAMILIES, needs, same_bytes
+from sklearn.datasets import load_sample_images
 
 import girih as gr
-
-sklearn_cluster = pytest.importorskip("sklearn.cluster")
 
 
 def blobs(rows, columns, centres, seed, spread=1.0):
@@ -82,7 +82,7 @@ def test_equal_rows_warn_of_fewer_clusters():
 
 
 def test_photographs_pixels():
-    images = pytest.importorskip("sklearn.datasets").load_sample_images().images
+    images = load_sample_images().images
     x = images[1][::3, ::3].reshape(-1, 3) / 255.0
     # Between centres that are pixels themselves other pixels are tied, and rounding decides; not between means.
     pixels, _ = sklearn_cluster.kmeans_plusplus(x, 64, random_state=0)

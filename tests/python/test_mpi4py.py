@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 from conftest import both_families
 
-pytest.importorskip("mpi4py")
-
 TALK = """
 total = MPI.COMM_WORLD.allreduce(MPI.COMM_WORLD.rank + 1)
 x = gr.arange(100_000)
@@ -43,7 +41,7 @@ def test_a_thread_level_too_low_is_refused_in_words(on_ranks, mpi4py_variables, 
     import girih as gr
     granted = MPI.Query_thread()
     if granted >= MPI.THREAD_SERIALIZED:
-        give(text="more was granted than asked for")
+        give(text="", size=gr.size())
     else:
         try:
             gr.size()
@@ -54,9 +52,8 @@ def test_a_thread_level_too_low_is_refused_in_words(on_ranks, mpi4py_variables, 
     run = on_ranks(code, 2, family, extra=mpi4py_variables(family)).succeeded()
     for given in run.given(2):
         text = str(given["text"])
-        if "more was granted" in text:
-            pytest.skip(text)
-        assert "thread" in text.lower() and "MPI_THREAD_" in text
+        # An MPI may grant more than it was asked for, and then there is nothing to refuse.
+        assert ("thread" in text.lower() and "MPI_THREAD_" in text) or given["size"] == 2
 
 
 @both_families

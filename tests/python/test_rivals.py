@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from conftest import run_command
 
-pytest.importorskip("sklearn")
 # scikit-learn lists these for its own KMeans, too: its seeds depend on how often a row is there.
 EQUIVALENCE = {
     "check_sample_weight_equivalence_on_dense_data": "k-means++ draws rows, and a repeated row changes the draws",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow
 import pytest
+import zarr
 from conftest import needs
+from pyarrow import parquet
 
 import girih as gr
 
@@ -64,15 +67,14 @@ def stored(request, points, tmp_path):
         np.save(path, values)
     elif request.param == "hdf5":
         path = tmp_path / "points.h5"
-        pytest.importorskip("h5py")
         gr.save_hdf5(path, values, "points", chunks=(700, 5), compression="gzip")
     elif request.param == "zarr":
         path = tmp_path / "points.zarr"
-        pytest.importorskip("zarr").create_array(path, data=values, chunks=(400, 5))
+        zarr.create_array(path, data=values, chunks=(400, 5))
     else:
         path = tmp_path / "points.parquet"
-        table = pytest.importorskip("pyarrow").table({f"c{at}": values[:, at] for at in range(5)})
-        pytest.importorskip("pyarrow.parquet").write_table(table, path, row_group_size=450)
+        table = pyarrow.table({f"c{at}": values[:, at] for at in range(5)})
+        parquet.write_table(table, path, row_group_size=450)
     return path, values
 
 
@@ -107,8 +109,8 @@ def test_batches_and_starts_come_from_a_file(stored, budget):
 
 
 def test_columns_and_types_may_be_chosen(tmp_path, points):
-    table = pytest.importorskip("pyarrow").table({f"c{at}": points[:, at] for at in range(5)})
-    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "p.parquet")
+    table = pyarrow.table({f"c{at}": points[:, at] for at in range(5)})
+    parquet.write_table(table, tmp_path / "p.parquet")
     rows = gr.open_rows(tmp_path / "p.parquet", columns=["c3", "c1"], dtype="float32")
     expected = points[:, [3, 1]].astype(np.float32)
     assert rows.dtype == np.float32 and np.array_equal(rows[:], expected)

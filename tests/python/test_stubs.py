@@ -29,12 +29,10 @@ def check_tool(*line):
 
 
 def test_the_package_is_typed():
-    pytest.importorskip("mypy")
     check_tool("mypy", "--config-file", str(CONFIGURATION), "-p", "girih", "--cache-dir", os.devnull)
 
 
 def test_the_stub_is_the_native_module():
-    pytest.importorskip("mypy")
     check_tool("mypy.stubtest", "girih._native", "--ignore-positional-only", "--mypy-config-file", str(CONFIGURATION))
 
 

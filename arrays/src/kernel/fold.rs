@@ -2,7 +2,8 @@
 //! `i64` or `u64` for the others.
 //!
 //! Order: a run is cut into blocks of 1024 elements; a block is summed in 32 lanes, whose results combine
-//! pairwise; so do the elements of runs of 2 to 16. So the bits follow from the values and the length of the run alone.
+//! pairwise; so do the elements of runs of 2, 4, 8 or 16. So the bits follow from the values and the length of the run
+//! alone.
 //! Error of a sum: that of 32 + 5 additions in `f64` within a block, whatever the type of the elements.
 //! Never here: which elements make a run, and how runs combine.
 

@@ -35,8 +35,9 @@ impl Lowering<'_> {
 
     /// Computes the rows of a program, whose leaves are `parts`.
     pub(super) fn map_alone(&self, node: &Arc<Node>, program: &Program, parts: &[Arc<Part>]) -> Result<()> {
-        self.rows_alone(node, parts, |rows, sources, mistakes, out| {
-            Machine::new(program, sources, mistakes).rows(&rows, out);
+        let mistakes = Mistakes::default();
+        self.rows_alone(node, parts, &mistakes, |rows, sources, out| {
+            Machine::new(program, sources, &mistakes).rows(&rows, out);
         })
     }
 
@@ -49,7 +50,9 @@ impl Lowering<'_> {
         parts: &[Arc<Part>],
     ) -> Option<Result<()>> {
         if !reducer.folding.across_rows {
-            return Some(self.rows_alone(node, parts, |rows, sources, _, out| reducer.each_row(sources, &rows, out)));
+            return Some(self.rows_alone(node, parts, &reducer.mistakes, |rows, sources, out| {
+                reducer.each_row(sources, &rows, out);
+            }));
         }
         let words = reducer.words;
         if words.length() > SHORT_WORDS || node.layout != Layout::Replicated {
@@ -71,14 +74,15 @@ impl Lowering<'_> {
         }))
     }
 
-    /// Computes a node tile by tile.
+    /// Computes a node tile by tile; what `compute` notes as a mistake is an error.
     fn rows_alone(
         &self,
         node: &Arc<Node>,
         parts: &[Arc<Part>],
-        compute: impl Fn(Range<usize>, Vec<Source<'_>>, &Mistakes, &mut [u8]),
+        mistakes: &Mistakes,
+        compute: impl Fn(Range<usize>, Vec<Source<'_>>, &mut [u8]),
     ) -> Result<()> {
-        let (memory, mistakes, rank) = (self.world.memory(), Mistakes::default(), self.world.rank());
+        let (memory, rank) = (self.world.memory(), self.world.rank());
         let distribution = self.distribution(node.shape.rows());
         let row_bytes = node.shape.row_elements() * node.dtype.bytes();
         let part = match node.layout {
@@ -89,7 +93,7 @@ impl Lowering<'_> {
             let (rows, guards) = (distribution.rows_of_tile(rank, tile), opened(parts, tile));
             let held = &part.tiles()[if node.layout == Layout::Rows { tile } else { 0 }];
             let bytes = (rows.start - held.rows.start) * row_bytes..(rows.end - held.rows.start) * row_bytes;
-            compute(rows, sources(&guards), &mistakes, &mut held.cell.write()[bytes]);
+            compute(rows, sources(&guards), &mut held.cell.write()[bytes]);
         }
         mistakes.take().map_or(Ok(()), |text| Err(Error::Shape(text)))?;
         node.set(part);

@@ -84,9 +84,7 @@ impl Folding {
             (0..rows.len().div_ceil(span_rows)).for_each(|index| emit(index, &state.words[..self.width * self.unit]));
             return;
         }
-        if self.fold == Fold::Sum && !span.kept && span.run.min(span.piece) >= LANES {
-            machine.split_product();
-        }
+        machine.split_product(self.takes_products(&span));
         let whole_runs = span.run == span.elements && !span.kept;
         // Short spans share a piece of the machine, which has a price for each instruction.
         let together = (machine.longest() / span.elements).clamp(1, whole.max(1));
@@ -118,10 +116,16 @@ impl Folding {
         let rest = rows.len() - whole * span_rows;
         if rest > 0 {
             let span = self.span(rest);
+            machine.split_product(self.takes_products(&span));
             state.words.resize(span.words * self.unit, 0);
             self.one_span(machine, &span, (rows.end - rest) * row_elements, &mut state);
             emit(whole, state.finish(self));
         }
+    }
+
+    /// Whether a product need not be made before it is summed: not in short runs, which combine in another order.
+    fn takes_products(&self, span: &Span) -> bool {
+        self.fold == Fold::Sum && !span.kept && span.run.min(span.piece) >= LANES
     }
 
     fn one_span(&self, machine: &mut Machine<'_>, span: &Span, start: usize, state: &mut State) {

@@ -96,9 +96,9 @@ impl<'a> Machine<'a> {
         self.piece(start, length, None);
     }
 
-    /// From now on the factors of a product are computed, for [`Machine::elements`] to give.
-    pub(super) fn split_product(&mut self) {
-        self.splits = self.program.factors().is_some();
+    /// Sets whether the factors of a product are computed, for [`Machine::elements`] to give, instead of the product.
+    pub(super) fn split_product(&mut self, splits: bool) {
+        self.splits = splits && self.program.factors().is_some();
     }
 
     /// The most elements that may be computed at once.

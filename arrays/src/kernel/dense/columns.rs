@@ -3,7 +3,7 @@
 //! A block holds whole columns, one after the other. A panel is a block that is final from row `first` on, where its
 //! diagonal begins; beside its columns it leaves notes: exchanged rows, or what its reflections are made of.
 //! Source: the right-looking algorithms of Golub and Van Loan, "Matrix Computations" (4th ed., 2013), 3.2.11, 4.2.9
-//! and 5.2.3, with one column of processes.
+//! and 5.2.3, with one row of processes.
 //!
 //! Invariant: a step's bits follow from its operands alone.
 
@@ -52,7 +52,7 @@ pub(crate) struct Extent {
     pub(crate) width: usize,
 }
 
-/// A panel as other blocks see it: its columns from the row `rows.start` to before `rows.end`, and its notes.
+/// A panel as other blocks see it: some rows of its columns, and its notes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Panel<'a> {
     pub(crate) at: Extent,

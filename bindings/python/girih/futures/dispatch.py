@@ -268,8 +268,7 @@ class Dispatcher:
     # --- tasks that go to other ranks, and come back ------------------------------------------------------------------
 
     def take_back(self, count: int) -> list[Task]:
-        """Up to so many tasks that no worker has begun and any rank may run, the last ones first; they are this rank's
-        no more. `feed` is to follow, for whoever would have fed meanwhile has left."""
+        """Up to so many tasks that no worker has begun and any rank may run, last ones first. `feed` must follow."""
         taken: list[Task] = []
         with self._feeding:
             while len(taken) < count and self.pending and self.pending[-1].may_move():

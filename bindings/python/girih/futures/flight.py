@@ -47,8 +47,8 @@ class Flight:
     def take_back(self, count: int) -> list[Task]:
         """Up to so many tasks out of the queue that no worker has begun and any rank may run.
 
-        What may not leave goes back to the queue, for a task that has reserved cores must not fall behind one that waits
-        for them.
+        What may not leave stays in the queue: a task that has reserved cores must not fall behind one that waits for
+        them.
         """
         taken: list[Task] = []
         stay: list[bytes] = []

@@ -116,8 +116,8 @@ def cholesky(a: Matrices, /, *, upper: bool = False) -> _native.Array:
     """The triangular factor of Hermitian positive definite matrices; only one half of them is read.
 
     Cost: a matrix of more than 256 rows is factored by all ranks and workers, in blocks of columns; below that one
-    rank gathers it. Matrices of a stack are factored where they lie. Memory: three times the matrix, divided among the
-    ranks. Raises LinAlgError on every rank if a matrix is not positive definite.
+    rank gathers it. Matrices of a stack are factored where they lie. Memory: beside the matrix 2.5 times its own,
+    divided among the ranks. Raises LinAlgError on every rank if a matrix is not positive definite.
 
     >>> import girih as gr
     >>> gr.linalg.cholesky([[4.0, 2.0], [2.0, 5.0]]).tolist()
@@ -134,7 +134,8 @@ def qr(a: Matrices, mode: str = "reduced") -> Any:
 
     `mode` is 'reduced', 'complete' or 'r'. Cost: the rows of a tall matrix (four times as many as columns) stay where
     they are, and triangles of n×n travel; any other of more than 256 rows and columns is factored by all ranks and
-    workers, in blocks of columns; a smaller one is gathered by one rank. Memory: three times the matrix.
+    workers, in blocks of columns; a smaller one is gathered by one rank. Memory: beside the matrix 4.5 times its
+    own, divided among the ranks.
 
     >>> import girih as gr
     >>> q, r = gr.linalg.qr([[3.0, 1.0], [4.0, 2.0]])

@@ -22,7 +22,7 @@ def solve(a: Matrices, b: Matrices) -> _native.Array:
     """The solution of `a @ x = b`, by elimination with partial pivoting; `b` with one axis is a vector.
 
     Cost: a matrix of more than 256 rows is factored by all ranks and workers, in blocks of columns, and so are the
-    unknowns found; below that one rank gathers it with `b`. Memory: three times that of both, divided among the ranks.
+    unknowns found; below that one rank gathers it with `b`. Memory: beside both twice theirs, divided among the ranks.
     Raises LinAlgError on every rank if a pivot is exactly zero.
 
     >>> import girih as gr
