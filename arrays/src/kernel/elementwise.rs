@@ -63,6 +63,17 @@ fn unary(op: Unary, dtype: DType, a: &[u8], out: &mut [u8]) {
     }
 }
 
+/// As [`apply`] where all elements of the second operand are the one of `b`; false if there is no loop for that.
+///
+/// Cost: one operation, a read and a write an element.
+pub(crate) fn with_constant(op: Binary, dtype: DType, a: &[u8], b: &[u8], out: &mut [u8]) -> bool {
+    match dtype {
+        DType::Float32 => float::with_constant::<f32>(op, cast_slice(a), cast_slice(b), out),
+        DType::Float64 => float::with_constant::<f64>(op, cast_slice(a), cast_slice(b), out),
+        _ => false,
+    }
+}
+
 fn binary(op: Binary, dtype: DType, a: &[u8], b: &[u8], out: &mut [u8]) -> Result<(), String> {
     if dtype.is_integer() && integer::binary_bits(op, dtype.bytes(), a, b, out) {
         return Ok(());
@@ -207,6 +218,22 @@ mod tests {
         assert!(out.iter().all(|value| value.is_nan()));
         apply(Operation::Binary(Binary::Fmin), DType::Float64, &inputs, cast_slice_mut(&mut out)).unwrap();
         assert_eq!(out, [1.0, 1.0]);
+    }
+
+    #[test]
+    fn a_number_gives_what_an_array_of_it_gives() {
+        let a = [f64::NAN, -f64::NAN, f64::INFINITY, -1.5, -0.0, 0.0, 1e-310, 7.25, 1e300];
+        for op in [Binary::Add, Binary::Subtract, Binary::Multiply, Binary::Divide, Binary::Maximum, Binary::Minimum] {
+            for number in [0.0, -0.0, 2.5, f64::NEG_INFINITY, f64::NAN] {
+                let (mut expected, mut found) = ([0.0_f64; 9], [0.0_f64; 9]);
+                let numbers = [number; 9];
+                let inputs: [&[u8]; 2] = [cast_slice(&a), cast_slice(&numbers)];
+                apply(Operation::Binary(op), DType::Float64, &inputs, cast_slice_mut(&mut expected)).unwrap();
+                if with_constant(op, DType::Float64, inputs[0], &inputs[1][..8], cast_slice_mut(&mut found)) {
+                    assert_eq!(found.map(f64::to_bits), expected.map(f64::to_bits), "{op:?} with {number}");
+                }
+            }
+        }
     }
 
     #[test]

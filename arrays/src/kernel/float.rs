@@ -66,6 +66,43 @@ pub(super) fn unary<T: Real + Stepped>(op: Unary, a: &[T], out: &mut [u8]) {
     }
 }
 
+struct HasNan<'a, T> {
+    values: &'a [T],
+}
+
+impl<T: Real> Loop for HasNan<'_, T> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        self.values.iter().fold(false, |any, value| any | value.is_nan())
+    }
+}
+
+/// Whether some value is NaN. Cost: one operation and one read a value.
+pub(super) fn has_nan<T: Real>(values: &[T]) -> bool {
+    vector::run(HasNan { values })
+}
+
+/// As [`binary`] with one number for the second operand; false if that would be no faster.
+pub(super) fn with_constant<T: Real>(op: Binary, a: &[T], b: &[T], out: &mut [u8]) -> bool {
+    let &[b] = b else { return false };
+    if op.compares() || op.is_logical() {
+        return false;
+    }
+    let out: &mut [T] = cast_slice_mut(out);
+    match op {
+        Binary::Add => map1(a, out, |a| a + b),
+        Binary::Subtract => map1(a, out, |a| a - b),
+        Binary::Multiply => map1(a, out, |a| a * b),
+        Binary::Divide => map1(a, out, |a| a / b),
+        Binary::Maximum if !b.is_nan() => map1(a, out, |a| if b > a { b } else { a }),
+        Binary::Minimum if !b.is_nan() => map1(a, out, |a| if b < a { b } else { a }),
+        _ => return false,
+    }
+    true
+}
+
 /// Two operands.
 pub(super) fn binary<T: Real + Stepped>(op: Binary, a: &[T], b: &[T], out: &mut [u8]) {
     if op.compares() {
@@ -81,6 +118,9 @@ pub(super) fn binary<T: Real + Stepped>(op: Binary, a: &[T], b: &[T], out: &mut 
         Binary::Remainder => map2_plain(a, b, out, |a, b| floor_divide(a, b).1),
         Binary::Fmod => map2_plain(a, b, out, |a, b| a % b),
         Binary::Power | Binary::FloatPower => powers(a, b, out),
+        // One instruction each, where the second operand has no NaN.
+        Binary::Maximum if !has_nan(b) => map2(a, b, out, |a, b| if b > a { b } else { a }),
+        Binary::Minimum if !has_nan(b) => map2(a, b, out, |a, b| if b < a { b } else { a }),
         Binary::Maximum => map2(a, b, out, |a, b| if a >= b || a.is_nan() { a } else { b }),
         Binary::Minimum => map2(a, b, out, |a, b| if a <= b || a.is_nan() { a } else { b }),
         Binary::Fmax => map2(a, b, out, |a, b| if a >= b || b.is_nan() { a } else { b }),

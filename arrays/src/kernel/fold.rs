@@ -9,6 +9,7 @@
 
 use super::cast::cast;
 use super::complex;
+use super::float::has_nan;
 use super::lanes::each_run;
 use super::place;
 use super::real::Real;
@@ -204,6 +205,10 @@ pub(crate) fn leading_runs(
 }
 
 fn runs_real<T: Real>(fold: Fold, values: &[T], run: usize, partials: &mut Vec<u64>) {
+    if matches!(fold, Fold::Min | Fold::Max) {
+        let part = run * (NEAR / run).max(1);
+        return values.chunks(part).for_each(|values| extremes(fold, values, run, partials));
+    }
     let identity = f64::from_bits(fold.identity(DType::Float64)[0]);
     macro_rules! call {
         ($combine:expr) => {
@@ -211,6 +216,23 @@ fn runs_real<T: Real>(fold: Fold, values: &[T], run: usize, partials: &mut Vec<u
         };
     }
     with_fold!(f64, fold, call);
+}
+
+/// Elements that are looked at twice at least cost: both times in the nearest cache.
+const NEAR: usize = 2048;
+
+/// The least or the greatest of every run: one instruction an element where none is NaN.
+fn extremes<T: Real>(fold: Fold, values: &[T], run: usize, partials: &mut Vec<u64>) {
+    let identity = f64::from_bits(fold.identity(DType::Float64)[0]);
+    let push = |word: f64| partials.push(word.to_bits());
+    match (fold, has_nan(values)) {
+        (Fold::Min, false) => each_run(values, run, identity, T::wide, |a, b| if b < a { b } else { a }, push),
+        (Fold::Min, true) => {
+            each_run(values, run, identity, T::wide, |a, b| if b < a || b.is_nan() { b } else { a }, push);
+        }
+        (_, false) => each_run(values, run, identity, T::wide, |a, b| if b > a { b } else { a }, push),
+        (_, true) => each_run(values, run, identity, T::wide, |a, b| if b > a || b.is_nan() { b } else { a }, push),
+    }
 }
 
 fn runs_integer<T: Pod + Into<i64>>(fold: Fold, values: &[T], run: usize, partials: &mut Vec<u64>) {

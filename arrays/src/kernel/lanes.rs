@@ -7,6 +7,7 @@ use super::real::Real;
 use super::vector::{self, Loop};
 use crate::dtype::DType;
 use bytemuck::cast_slice;
+use std::ops::Range;
 
 const BLOCK: usize = 1024;
 /// Runs of at least so many elements are combined in as many lanes.
@@ -25,7 +26,7 @@ fn halved<const N: usize, A: Copy>(mut lanes: [A; N], combine: &impl Fn(A, A) ->
     lanes[0]
 }
 
-/// Reduces every run; short ones of a usual length all at once.
+/// Reduces every run; the last one may be shorter.
 pub(super) fn each_run<T: Copy, A: Copy>(
     values: &[T],
     run: usize,
@@ -39,7 +40,7 @@ pub(super) fn each_run<T: Copy, A: Copy>(
         4 => vector::run(ShortRuns::<4, _, _, _, _, _> { values, identity, widen, combine, push }),
         8 => vector::run(ShortRuns::<8, _, _, _, _, _> { values, identity, widen, combine, push }),
         16 => vector::run(ShortRuns::<16, _, _, _, _, _> { values, identity, widen, combine, push }),
-        _ => values.chunks(run).map(|values| one_run(values, identity, widen, combine)).for_each(push),
+        _ => vector::run(Runs { line: Widened { values, identity, widen, combine }, run, push }),
     }
 }
 
@@ -74,34 +75,107 @@ impl<const N: usize, T: Copy, A: Copy, W: Fn(T) -> A, C: Fn(A, A) -> A, P: FnMut
     }
 }
 
-fn one_run<T: Copy, A: Copy>(
-    values: &[T],
-    identity: A,
-    widen: impl Fn(T) -> A + Copy,
-    combine: impl Fn(A, A) -> A + Copy,
-) -> A {
-    if values.len() < LANES {
-        return values.iter().fold(identity, |all, &value| combine(all, widen(value)));
-    }
-    let block = |values: &[T]| vector::run(Lanes { values, identity, widen, combine });
-    let (first, rest) = values.split_at(BLOCK.min(values.len()));
-    rest.chunks(BLOCK).fold(block(first), |all, values| combine(all, block(values)))
+/// Elements in a row, and how they combine.
+trait Line {
+    type Word: Copy;
+
+    fn length(&self) -> usize;
+
+    fn identity(&self) -> Self::Word;
+
+    fn word(&self, at: usize) -> Self::Word;
+
+    fn combine(&self, left: Self::Word, right: Self::Word) -> Self::Word;
+
+    /// The lanes of a block.
+    fn lanes(&self, block: Range<usize>) -> [Self::Word; LANES];
 }
 
-struct Lanes<'a, T, A, W, C> {
+/// Runs of a line, each reduced by itself.
+struct Runs<L, P> {
+    line: L,
+    run: usize,
+    push: P,
+}
+
+impl<L: Line, P: FnMut(L::Word)> Loop for Runs<L, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        let length = self.line.length();
+        let mut start = 0;
+        while start < length {
+            let end = (start + self.run).min(length);
+            let word = self.one(start..end);
+            (self.push)(word);
+            start = end;
+        }
+    }
+}
+
+impl<L: Line, P> Runs<L, P> {
+    #[inline(always)]
+    fn one(&self, elements: Range<usize>) -> L::Word {
+        let line = &self.line;
+        if elements.len() < LANES {
+            let mut all = line.identity();
+            for at in elements {
+                all = line.combine(all, line.word(at));
+            }
+            return all;
+        }
+        let mut end = (elements.start + BLOCK).min(elements.end);
+        let mut all = self.block(elements.start..end);
+        while end < elements.end {
+            let start = end;
+            end = (start + BLOCK).min(elements.end);
+            all = line.combine(all, self.block(start..end));
+        }
+        all
+    }
+
+    #[inline(always)]
+    fn block(&self, elements: Range<usize>) -> L::Word {
+        halved(self.line.lanes(elements), &|left, right| self.line.combine(left, right))
+    }
+}
+
+/// Values that widen to words before they combine.
+struct Widened<'a, T, A, W, C> {
     values: &'a [T],
     identity: A,
     widen: W,
     combine: C,
 }
 
-impl<T: Copy, A: Copy, W: Fn(T) -> A, C: Fn(A, A) -> A> Loop for Lanes<'_, T, A, W, C> {
-    type Output = A;
+impl<T: Copy, A: Copy, W: Fn(T) -> A, C: Fn(A, A) -> A> Line for Widened<'_, T, A, W, C> {
+    type Word = A;
 
     #[inline(always)]
-    fn run(self) -> A {
+    fn length(&self) -> usize {
+        self.values.len()
+    }
+
+    #[inline(always)]
+    fn identity(&self) -> A {
+        self.identity
+    }
+
+    #[inline(always)]
+    fn word(&self, at: usize) -> A {
+        (self.widen)(self.values[at])
+    }
+
+    #[inline(always)]
+    fn combine(&self, left: A, right: A) -> A {
+        (self.combine)(left, right)
+    }
+
+    #[inline(always)]
+    fn lanes(&self, block: Range<usize>) -> [A; LANES] {
         let mut lanes = [self.identity; LANES];
-        let (whole, rest) = self.values.as_chunks::<LANES>();
+        let (whole, rest) = self.values[block].as_chunks::<LANES>();
         for values in whole {
             for (lane, &value) in lanes.iter_mut().zip(values) {
                 *lane = (self.combine)(*lane, (self.widen)(value));
@@ -110,7 +184,7 @@ impl<T: Copy, A: Copy, W: Fn(T) -> A, C: Fn(A, A) -> A> Loop for Lanes<'_, T, A,
         for (lane, &value) in lanes.iter_mut().zip(rest) {
             *lane = (self.combine)(*lane, (self.widen)(value));
         }
-        halved(lanes, &self.combine)
+        lanes
     }
 }
 
@@ -126,33 +200,43 @@ pub(crate) fn runs_of_products(dtype: DType, left: &[u8], right: &[u8], run: usi
 }
 
 fn products_real<T: Real>(left: &[T], right: &[T], run: usize, partials: &mut Vec<u64>) {
-    for (left, right) in left.chunks(run).zip(right.chunks(run)) {
-        if left.len() < LANES {
-            let products = left.iter().zip(right).map(|(&left, &right)| (left * right).wide());
-            partials.push(products.fold(0.0, |all, product| all + product).to_bits());
-            continue;
-        }
-        let block = |(left, right): (&[T], &[T])| vector::run(ProductLanes { left, right });
-        let mut blocks = left.chunks(BLOCK).zip(right.chunks(BLOCK));
-        let first = blocks.next().map_or(0.0, block);
-        partials.push(blocks.fold(first, |all, both| all + block(both)).to_bits());
-    }
+    vector::run(Runs { line: Products { left, right }, run, push: |word: f64| partials.push(word.to_bits()) });
 }
 
-/// As `Lanes`, of products.
-struct ProductLanes<'a, T> {
+/// Products of two slices of one length, to be summed.
+struct Products<'a, T> {
     left: &'a [T],
     right: &'a [T],
 }
 
-impl<T: Real> Loop for ProductLanes<'_, T> {
-    type Output = f64;
+impl<T: Real> Line for Products<'_, T> {
+    type Word = f64;
 
     #[inline(always)]
-    fn run(self) -> f64 {
+    fn length(&self) -> usize {
+        self.left.len()
+    }
+
+    #[inline(always)]
+    fn identity(&self) -> f64 {
+        0.0
+    }
+
+    #[inline(always)]
+    fn word(&self, at: usize) -> f64 {
+        (self.left[at] * self.right[at]).wide()
+    }
+
+    #[inline(always)]
+    fn combine(&self, left: f64, right: f64) -> f64 {
+        left + right
+    }
+
+    #[inline(always)]
+    fn lanes(&self, block: Range<usize>) -> [f64; LANES] {
         let mut lanes = [0.0_f64; LANES];
-        let (left, left_rest) = self.left.as_chunks::<LANES>();
-        let (right, right_rest) = self.right.as_chunks::<LANES>();
+        let (left, left_rest) = self.left[block.clone()].as_chunks::<LANES>();
+        let (right, right_rest) = self.right[block].as_chunks::<LANES>();
         for (left, right) in left.iter().zip(right) {
             for lane in 0..LANES {
                 lanes[lane] += (left[lane] * right[lane]).wide();
@@ -161,7 +245,7 @@ impl<T: Real> Loop for ProductLanes<'_, T> {
         for (lane, (&left, &right)) in left_rest.iter().zip(right_rest).enumerate() {
             lanes[lane] += (left * right).wide();
         }
-        halved(lanes, &|a, b| a + b)
+        lanes
     }
 }
 
@@ -176,7 +260,9 @@ mod tests {
 
     #[test]
     fn sums_of_products_have_the_bits_of_products_summed() {
-        for (length, run) in [(100, 32), (2048, 2048), (5000, 1500), (65, 40), (1, 64), (0, 64)] {
+        for (length, run) in
+            [(100, 32), (1000, 32), (9000, 600), (2048, 2048), (5000, 1500), (65, 40), (1, 64), (0, 64)]
+        {
             let (left, right) = (noise(length), noise(length + 1)[1..].to_vec());
             let products: Vec<f64> = left.iter().zip(&right).map(|(left, right)| left * right).collect();
             let (mut expected, mut found) = (Vec::new(), Vec::new());

@@ -238,7 +238,7 @@ impl Binary {
 }
 
 impl Operation {
-    /// Roughly how long it takes for an element, in quarters of a nanosecond.
+    /// Roughly how long it takes for an element, in sixteenths of a nanosecond.
     pub(crate) fn effort(self) -> usize {
         let loops = match self {
             Operation::Unary(op) => op.loops(),
@@ -247,9 +247,9 @@ impl Operation {
             Operation::Cast(_) | Operation::Select => Loops::All,
         };
         match loops {
-            Loops::Floats | Loops::Inexact | Loops::Doubles | Loops::IntegersNoBool => 16,
-            Loops::Quotients => 4,
-            _ => 1,
+            Loops::Floats | Loops::Inexact | Loops::Doubles | Loops::IntegersNoBool => 64,
+            Loops::Quotients => 8,
+            _ => 2,
         }
     }
 

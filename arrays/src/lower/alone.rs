@@ -4,12 +4,12 @@
 //! over the same tiles, and leaves combine along the same tree, so the bits are the same.
 //! Never here: anything that other ranks take part in.
 
+use super::Lowering;
 use super::machine::{Machine, Source};
 use super::mistakes::Mistakes;
 use super::program::{Leaf, Program};
 use super::reduce::Reducer;
 use super::tree::SHORT_WORDS;
-use super::{BRIEF, Lowering};
 use crate::distribution::Layout;
 use crate::error::{Error, Result};
 use crate::expr::Node;
@@ -21,7 +21,7 @@ use std::sync::Arc;
 impl Lowering<'_> {
     /// The values of leaves over `node`, if this is the only rank, nothing is recorded yet, and all counted is brief.
     pub(super) fn alone(&self, leaves: &[Leaf], node: &Node) -> Option<Vec<Arc<Part>>> {
-        let only = self.world.size() == 1 && self.graph.is_none() && self.effort <= BRIEF;
+        let only = self.world.size() == 1 && self.graph.is_none() && self.is_brief();
         if !only || self.only_records || self.world.is_traced() {
             return None;
         }

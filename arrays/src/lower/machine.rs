@@ -7,15 +7,17 @@ use super::mistakes::Mistakes;
 use super::program::{Access, Instruction, Place, Program};
 use crate::dtype::{DType, Kind, Scalar};
 use crate::expr::View;
+use crate::kernel::operation::Operation;
 use crate::kernel::{cast, copy, elementwise};
 use crate::shape::Shape;
 use bytemuck::{cast_slice, cast_slice_mut};
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// The most elements of a piece.
-pub(super) const PIECE: usize = 2048;
+pub(super) const PIECE: usize = 1024;
 /// The most where nothing is computed but what a reduction makes of them.
-const LONG_PIECE: usize = 32 * PIECE;
+const LONG_PIECE: usize = 64 * PIECE;
 /// Shorter rows are not worth a piece of their own.
 const WINDOW_ROW_MIN: usize = 256;
 
@@ -160,8 +162,22 @@ impl<'a> Machine<'a> {
             let dtype = if inputs.len() == 3 && index == 0 { DType::Bool } else { *dtype };
             *slice = self.read(*input, dtype, start, length);
         }
+        if let ([a, b, _], Operation::Binary(op), Some(Access::Constant(_))) =
+            (slices, operation, inputs.get(1).and_then(|&second| self.access(second)))
+            && elementwise::with_constant(*op, *dtype, a, &b[..dtype.bytes().min(b.len())], out)
+        {
+            return;
+        }
         if let Err(text) = elementwise::apply(*operation, *dtype, &slices[..inputs.len()], out) {
             self.mistakes.note(text);
+        }
+    }
+
+    /// How the operand is read that is in a place.
+    fn access(&self, place: Place) -> Option<&Access> {
+        match place {
+            Place::Operand(operand) => Some(&self.program.operands[operand].access),
+            Place::Register(_) => None,
         }
     }
 
@@ -304,11 +320,31 @@ pub(super) fn piece_of_whole(row_elements: usize) -> usize {
     if row_elements == 0 || row_elements > PIECE { PIECE } else { PIECE / row_elements * row_elements }
 }
 
+thread_local! {
+    /// Room that machines of this thread have left: a machine of few pieces would spend its time on clearing its own.
+    static ROOM: RefCell<Vec<Vec<u64>>> = const { RefCell::new(Vec::new()) };
+}
+/// So much of it is kept.
+const ROOM_MAX: usize = 16;
+
 /// Room for a piece of elements of `item` bytes.
 fn make_room(values: &mut Vec<u64>, item: usize) {
     let words = PIECE * item.div_ceil(8);
     if values.len() < words {
-        values.resize(words, 0);
+        if values.is_empty() {
+            *values = ROOM.with_borrow_mut(Vec::pop).unwrap_or_default();
+        }
+        values.resize(words.max(values.len()), 0);
+    }
+}
+
+impl Drop for Machine<'_> {
+    fn drop(&mut self) {
+        let mut left = self.registers.drain(..).chain(self.filled.drain(..).map(|filled| filled.values));
+        ROOM.with_borrow_mut(|room| {
+            let free = ROOM_MAX.saturating_sub(room.len());
+            room.extend(left.by_ref().filter(|values| !values.is_empty()).take(free));
+        });
     }
 }
 

@@ -41,10 +41,14 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Up to this effort the thread that asks for a value computes it: the way to a worker and back would take as long.
-const BRIEF: usize = 400_000;
+/// The effort that fits into the way to a worker and back, 0.1 ms, in sixteenths of a nanosecond.
+const SWITCHES: usize = 1_600_000;
+/// A single worker gains nothing. Beyond this effort, 1 ms, its own core is worth the way.
+const ALONE_MAX: usize = 16_000_000;
 /// Of an element that changes its place.
-const MOVE_EFFORT: usize = 8;
+const MOVE_EFFORT: usize = 32;
+/// Of an element of running results.
+const SCAN_EFFORT: usize = 16;
 
 /// The blocks of an array in a graph, by rank and tile.
 #[derive(Debug)]
@@ -70,7 +74,7 @@ pub(crate) struct Lowering<'w> {
     /// Nodes that have a value when the graph has run.
     outputs: Vec<(Arc<Node>, Part)>,
     mistakes: Mistakes,
-    /// Roughly how long all tasks of a rank take together, in quarters of a nanosecond.
+    /// Roughly how long all tasks of a rank take together, in sixteenths of a nanosecond.
     effort: usize,
     /// Whether nothing larger than small values may be computed while recording.
     only_records: bool,
@@ -107,7 +111,7 @@ impl<'w> Lowering<'w> {
 
     /// What was recorded.
     pub(crate) fn finish(mut self) -> Lowered {
-        if self.effort <= BRIEF {
+        if self.is_brief() {
             self.graph.iter_mut().for_each(GraphBuilder::brief);
         }
         Lowered { graph: self.graph, outputs: self.outputs, mistakes: self.mistakes }
@@ -140,7 +144,7 @@ impl<'w> Lowering<'w> {
                 self.across(node, x, y)
             }
             Recorded::Scan { fold, axis, input } => {
-                self.count(&[input.shape.elements(), 8]);
+                self.count(&[input.shape.elements(), SCAN_EFFORT]);
                 self.scan(node, *fold, *axis, input)
             }
             Recorded::Custom { kernel, aligned, inputs } => {
@@ -156,6 +160,16 @@ impl<'w> Lowering<'w> {
                 self.join(node, pieces)
             }
         }
+    }
+
+    /// Whether the thread that asks for a value would have computed it before workers could give it: they begin later,
+    /// and are as many times faster as there are of them.
+    fn is_brief(&self) -> bool {
+        self.effort
+            <= match self.world.workers() {
+                1 => ALONE_MAX,
+                workers => SWITCHES * workers / (workers - 1),
+            }
     }
 
     /// Adds to the effort of all ranks together, which is a product of these.

@@ -69,7 +69,7 @@ impl Program {
         self.instructions.iter().any(power)
     }
 
-    /// Roughly how long an element takes, in quarters of a nanosecond.
+    /// Roughly how long an element takes, in sixteenths of a nanosecond.
     pub(super) fn effort(&self) -> usize {
         2 + self.instructions.iter().map(|one| one.operation.effort()).sum::<usize>()
     }

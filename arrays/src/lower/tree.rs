@@ -58,9 +58,15 @@ impl Words {
             // Those on the left move together, those on the right apart.
             let (count, pairs) = (nodes.len() / length, nodes.len() / length / 2);
             right.clear();
-            for index in 0..pairs {
-                right.extend_from_slice(&nodes[(2 * index + 1) * length..][..length]);
-                nodes.copy_within(2 * index * length..(2 * index + 1) * length, index * length);
+            match length {
+                1 => part::<1>(&mut nodes, &mut right, pairs),
+                2 => part::<2>(&mut nodes, &mut right, pairs),
+                _ => {
+                    for index in 0..pairs {
+                        right.extend_from_slice(&nodes[(2 * index + 1) * length..][..length]);
+                        nodes.copy_within(2 * index * length..(2 * index + 1) * length, index * length);
+                    }
+                }
             }
             if count % 2 == 1 {
                 nodes.copy_within((count - 1) * length..count * length, pairs * length);
@@ -75,6 +81,15 @@ impl Words {
         Combiner::new(tree, move |left: &mut Vec<u64>, right: Vec<u64>| {
             fold::combine(self.fold, self.dtype, left, &right);
         })
+    }
+}
+
+/// Moves the left ones of so many pairs of nodes of N words together, and the right ones apart.
+fn part<const N: usize>(nodes: &mut [u64], right: &mut Vec<u64>, pairs: usize) {
+    let (nodes, _) = nodes.as_chunks_mut::<N>();
+    for index in 0..pairs {
+        right.extend(nodes[2 * index + 1]);
+        nodes[index] = nodes[2 * index];
     }
 }
 
