@@ -8,7 +8,7 @@
 use crate::distribution::Layout;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
-use crate::expr::{Node, Piece, Recorded, Reduction};
+use crate::expr::{Node, Piece, Recorded, described, description, postorder};
 use crate::kernel::dense::Factor;
 use crate::lower::{Lowered, Lowering, write_whole};
 use crate::shape::Shape;
@@ -193,39 +193,9 @@ fn finished(graph: GraphBuilder, recorded: Result<()>) -> Result<Graph> {
     recorded.and_then(|()| Ok(graph.finish()?))
 }
 
-/// What makes two evaluations the same: every operation below, with shapes and types; values aside.
 fn describe(graph: &mut GraphBuilder, root: &Arc<Node>) {
-    let detail = postorder(root).iter().fold(Fingerprint::default(), |print, node| {
-        print.bytes(operation(node).as_bytes()).bytes(described(node).as_bytes())
-    });
-    let inputs = root.record().map_or(String::new(), |record| {
-        let inputs: Vec<String> = record.inputs().into_iter().map(described).collect();
-        if inputs.is_empty() { String::new() } else { format!(" of {}", inputs.join(" and ")) }
-    });
-    graph.describe(&format!("{}{inputs}", operation(root)), detail);
-}
-
-pub(crate) fn operation(node: &Arc<Node>) -> String {
-    let text = match node.record().as_deref() {
-        None => "array".to_string(),
-        Some(Recorded::Fill(_)) => "fill".to_string(),
-        Some(Recorded::Sequence { .. }) => "sequence".to_string(),
-        Some(Recorded::Map { operation, .. }) => format!("{operation:?}"),
-        Some(Recorded::Reduce { reduction: Reduction { fold, axes, divisor }, .. }) => {
-            let mean = if divisor.is_some() { ", divided" } else { "" };
-            format!("{fold:?} over axes {axes:?}{mean}")
-        }
-        Some(Recorded::Scan { fold, axis, .. }) => format!("running {fold:?} along axis {axis}"),
-        Some(Recorded::Product { .. } | Recorded::Across { .. }) => "product".to_string(),
-        Some(Recorded::Custom { kernel, .. }) => kernel.described(),
-        Some(Recorded::View { .. }) => "view".to_string(),
-        Some(Recorded::Join { pieces }) => format!("join of {}", pieces.len()),
-    };
-    text.to_lowercase()
-}
-
-fn described(node: &Arc<Node>) -> String {
-    format!("{} {:?}", node.dtype, &node.shape[..])
+    let (text, detail) = description(root);
+    graph.describe(&text, detail);
 }
 
 /// The nodes to be kept, in an order in which each comes after what it needs.
@@ -284,23 +254,4 @@ fn must_keep(reader: &Recorded, node: &Node, input: &Arc<Node>) -> bool {
         Recorded::Reduce { .. } => !fusible || input.layout == Layout::Replicated,
         _ => true,
     }
-}
-
-/// The recorded nodes below and with `root`, each after its inputs.
-fn postorder(root: &Arc<Node>) -> Vec<Arc<Node>> {
-    let (mut order, mut seen) = (Vec::new(), HashSet::new());
-    let mut stack = vec![(Arc::clone(root), false)];
-    while let Some((node, done)) = stack.pop() {
-        if done {
-            order.push(node);
-            continue;
-        }
-        let Some(record) = node.record() else { continue };
-        if !seen.insert(Arc::as_ptr(&node)) {
-            continue;
-        }
-        stack.push((node, true));
-        stack.extend(record.inputs().into_iter().map(|input| (Arc::clone(input), false)));
-    }
-    order
 }

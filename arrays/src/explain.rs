@@ -4,8 +4,8 @@
 
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::evaluate::{Plan, operation};
-use crate::expr::{Node, Recorded};
+use crate::evaluate::Plan;
+use crate::expr::{Node, Recorded, operation};
 use crate::lower::{Lowered, Lowering};
 use crate::shape::Shape;
 use girih_runtime::graph::Outline;

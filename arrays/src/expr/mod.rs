@@ -3,11 +3,13 @@
 //! Every answer follows from what all ranks know, so an error here is alike on all of them.
 //! Never here: data, tasks, messages.
 
+mod description;
 mod infer;
 mod node;
 mod permute;
 mod view;
 
+pub(crate) use description::{described, description, operation, postorder};
 pub(crate) use infer::{
     Operand, binary, cast, custom, fill, gather, out_of_bounds, product, reduce, scan, select, sequence, unary, view,
 };

@@ -55,6 +55,12 @@ impl Lowering<'_> {
         {
             return done;
         }
+        if input.layout == Layout::Rows
+            && let Some(parts) = self.together(&leaves, input)
+            && let Some(done) = self.reduce_together(node, input, &reducer, &parts)
+        {
+            return done;
+        }
         let leaves = self.leaves(&leaves, &input.shape)?;
         match (input.layout, reducer.folding.across_rows) {
             (Layout::Replicated, _) => self.reduce_everywhere(node, &reducer, &leaves, rows),

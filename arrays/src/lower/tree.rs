@@ -219,7 +219,7 @@ impl Lowering<'_> {
 }
 
 /// The nodes of the tree that lie within a run of leaves, which `body` gives.
-fn tile_nodes(
+pub(super) fn tile_nodes(
     words: Words,
     tree: Tree,
     leaves: &Range<usize>,

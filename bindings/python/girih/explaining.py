@@ -136,8 +136,8 @@ def explain(x: Array) -> Explanation:
     """What the evaluation of an array would do on each rank. Collective; nothing is computed.
 
     What girih computes when it is recorded (sorting, factorisations, exchanges between ranks) has been done already and
-    is not among the steps. What would take 0.1 ms at most is computed by the calling thread instead, on one rank
-    without a graph. Cost: that of recording the graph, and one small message from each rank.
+    is not among the steps. What would be over before workers could have done it is computed by the calling thread, on
+    one rank without a graph. Cost: that of recording the graph, and one small message from each rank.
 
     >>> import girih as gr
     >>> print(gr.explain(gr.ones(10)))

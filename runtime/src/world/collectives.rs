@@ -8,8 +8,10 @@ use super::World;
 use crate::comm::{Collective, CollectiveRequest, Reduction};
 use crate::control::{Agreed, Step, Turn};
 use crate::error::{Error, Result};
+use crate::fingerprint::Fingerprint;
 use crate::ids::Rank;
 use crate::memory::BlockCell;
+use std::fmt;
 use std::sync::Arc;
 
 impl World {
@@ -52,6 +54,28 @@ impl World {
             ranks if most == least => turn.gather(&bytes, vec![most as usize; ranks]),
             _ => turn.exchange(&bytes),
         }
+    }
+
+    /// Every rank's bytes, on all ranks, of lengths that all know: what a graph so described would gather.
+    ///
+    /// # Errors
+    /// This rank's own error; on the others `Error::Remote` with it. Replicated: `Error::Divergence`, also if `detail`
+    /// is not the same. Local: `Error::Transport`, `Error::Memory`.
+    pub fn gather_described<E: From<Error> + fmt::Display>(
+        &self,
+        (description, detail): (&str, Fingerprint),
+        bytes: Result<Vec<u8>, E>,
+        lengths: Vec<usize>,
+    ) -> Result<Vec<Vec<u8>>, E> {
+        let mut turn = self.0.control.turn()?;
+        let step = Step::new(description);
+        let fingerprint =
+            lengths.iter().fold(step.fingerprint.word(detail.value()), |print, &length| print.word(length as u64));
+        let failure = bytes.as_ref().err().map(ToString::to_string);
+        let agreed = turn.agree(Step { fingerprint, failure, ..step });
+        let bytes = bytes?;
+        agreed?;
+        Ok(turn.gather(&bytes, lengths)?)
     }
 
     /// This rank's value if all ranks succeeded; else the lowest failed rank with its text, on all ranks.
