@@ -101,7 +101,7 @@ impl Lowering<'_> {
         let nodes: Vec<_> = self.ranks().map(|rank| tree.nodes(&distribution.leaves_of(rank))).collect();
         let lengths = nodes.iter().map(|nodes| nodes.len() * words.length() * size_of::<u64>()).collect();
         let (text, detail) = description(node);
-        let gathered = self.world.gather_described::<Error>((&text, detail), Ok(bytes), lengths);
+        let gathered = self.world.gather_described::<Error>((&format!("evaluate: {text}"), detail), Ok(bytes), lengths);
         Some(gathered.and_then(|parts| {
             let mut combiner = words.combiner(tree);
             for (nodes, part) in nodes.iter().zip(&parts) {
