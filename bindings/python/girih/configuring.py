@@ -29,15 +29,15 @@ class config(contextlib.ContextDecorator):  # noqa: N801 - a function to its use
 
     `progress`: True shows a bar on rank 0 for each evaluation of more than half a second, on a terminal or in a
     notebook; a function is told instead, on the rank that calls `config`: what is evaluated, how many of its tasks on
-    this rank are done, and of how many; now and then while it runs, and once at its end. It must not use arrays. False
-    shows nothing, as at first.
+    this rank are done, and of how many; now and then while it runs, and once at its end, but nothing of what the
+    calling thread does within a millisecond. It must not use arrays. False shows nothing, as at first.
 
     Cost: nothing measurable; the function is called up to twenty times a second, and once for each evaluation.
 
     >>> import girih as gr
     >>> heard = []
     >>> with gr.config(progress=lambda what, done, tasks: heard.append(done == tasks)):
-    ...     total = gr.ones((1000, 1000)).sum().item()
+    ...     total = gr.ones((5000, 5000)).sum().item()
     >>> heard[-1]
     True
     """
