@@ -275,7 +275,20 @@ impl Turn<'_> {
 
     /// As [`Turn::exchange`], with lengths that are known.
     pub(crate) fn gather(&mut self, bytes: &[u8], lengths: Vec<usize>) -> Result<Vec<Vec<u8>>> {
-        let (part, whole) = (self.cell(bytes)?, self.control.memory.block(lengths.iter().sum())?);
+        let cells = self.cells(bytes, &lengths)?;
+        self.gather_into(cells, lengths)
+    }
+
+    /// What [`Turn::gather_into`] needs: a rank that lacks the memory can still say so.
+    pub(crate) fn cells(&mut self, bytes: &[u8], lengths: &[usize]) -> Result<[Arc<BlockCell>; 2]> {
+        Ok([self.cell(bytes)?, self.control.memory.block(lengths.iter().sum())?])
+    }
+
+    pub(crate) fn gather_into(
+        &mut self,
+        [part, whole]: [Arc<BlockCell>; 2],
+        lengths: Vec<usize>,
+    ) -> Result<Vec<Vec<u8>>> {
         let kind = Collective::AllGather { part, whole: Arc::clone(&whole), bytes: lengths.as_slice().into() };
         self.collective("control", kind)?;
         let whole = whole.read();

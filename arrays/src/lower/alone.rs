@@ -101,8 +101,14 @@ impl Lowering<'_> {
         let nodes: Vec<_> = self.ranks().map(|rank| tree.nodes(&distribution.leaves_of(rank))).collect();
         let lengths = nodes.iter().map(|nodes| nodes.len() * words.length() * size_of::<u64>()).collect();
         let (text, detail) = description(node);
-        let gathered = self.world.gather_described::<Error>((&format!("evaluate: {text}"), detail), Ok(bytes), lengths);
-        Some(gathered.and_then(|parts| {
+        // Whoever lacks the memory for the result says so instead of its words.
+        let room = Part::replicated(self.world.memory(), node.shape.rows(), node.bytes());
+        let (room, bytes) = match room {
+            Ok(room) => (Some(room), Ok(bytes)),
+            Err(error) => (None, Err(Error::from(error))),
+        };
+        let gathered = self.world.gather_described((&format!("evaluate: {text}"), detail), bytes, lengths);
+        Some(gathered.map(|parts| {
             let mut combiner = words.combiner(tree);
             for (nodes, part) in nodes.iter().zip(&parts) {
                 let mut partials = vec![0_u64; part.len() / size_of::<u64>()];
@@ -112,7 +118,9 @@ impl Lowering<'_> {
                 }
             }
             let (_, root) = combiner.into_nodes().pop().expect("a tree has leaves");
-            self.at_once(node, |out, _| words.finish(&root, out))
+            let room = room.expect("ranks without room do not agree");
+            words.finish(&root, &mut room.tiles()[0].cell.write());
+            node.set(room);
         }))
     }
 

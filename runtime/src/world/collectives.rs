@@ -71,11 +71,13 @@ impl World {
         let step = Step::new(description);
         let fingerprint =
             lengths.iter().fold(step.fingerprint.word(detail.value()), |print, &length| print.word(length as u64));
-        let failure = bytes.as_ref().err().map(ToString::to_string);
+        // A rank that lacks the memory must not leave the others waiting for its bytes.
+        let cells = bytes.and_then(|bytes| Ok(turn.cells(&bytes, &lengths)?));
+        let failure = cells.as_ref().err().map(ToString::to_string);
         let agreed = turn.agree(Step { fingerprint, failure, ..step });
-        let bytes = bytes?;
+        let cells = cells?;
         agreed?;
-        Ok(turn.gather(&bytes, lengths)?)
+        Ok(turn.gather_into(cells, lengths)?)
     }
 
     /// This rank's value if all ranks succeeded; else the lowest failed rank with its text, on all ranks.
