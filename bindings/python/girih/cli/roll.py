@@ -18,6 +18,8 @@ from girih.launched import rank_and_size
 
 # So often a job is searched for ranks that have started, in calls that come ten times a second.
 _CALLS = 50
+# The kernel's PF_EXITING.
+_EXITING = 4
 
 
 class Roll:
@@ -74,9 +76,23 @@ class Roll:
         assert self._wake is not None
         while not self._first:
             ready = [descriptor for descriptor, _ in self._poll.poll()]
-            self._first = [self._ranks[descriptor] for descriptor in ready if descriptor != self._wake[0]]
+            ended = [self._ranks[descriptor] for descriptor in ready if descriptor != self._wake[0]]
+            if ended:
+                # A rank whose threads wait for a core on their way out is told of later than those that the launcher
+                # ended because of it.
+                leaving = [one for one in list(self._ranks.values()) if one not in ended and _is_leaving(one[1])]
+                self._first = ended + leaving
             if self._wake[0] in ready and b"x" in os.read(self._wake[0], 4096):
                 return
+
+
+def _is_leaving(process: int) -> bool:
+    """Whether a process has begun to end."""
+    try:
+        state, flags = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[:7:6]
+    except OSError:
+        return True
+    return state in "ZX" or bool(int(flags) & _EXITING)
 
 
 def _rank_of(process: int) -> int | None:
